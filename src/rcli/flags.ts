@@ -1,0 +1,82 @@
+// Flags as Go's `flag` package parses them: `-a` and `--a` are the same, `-a=false`, `-c x` and `-c=x`, `--` ends them,
+// so does the first argument that is no flag, and `-notrunc` is one flag, not seven.
+//
+// What is Go's own (where flags end, what is an error and in which words) is decided here, argument by argument; the
+// rest is brought to the one form `--name=value` and left to minimist.
+//
+// 2013: package flag, FlagSet.parseOne
+
+import minimist from 'minimist';
+
+/** What a flag may hold. */
+export type FlagValue = boolean | string | number;
+
+/** A flag that cannot be parsed; the message is Go's. */
+export class FlagError extends Error {}
+
+/** The message of the FlagError for `-h`, `-help` and `--help`. */
+export const HELP_REQUESTED = 'flag: help requested';
+
+/** What strconv.ParseBool takes. */
+const BOOLEANS = new Map([
+  ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((text) => [text, true] as const),
+  ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const),
+]);
+
+/** The values of `declared` flags in `args`, and the arguments after them. Throws FlagError. */
+export function parseFlags(
+  declared: Readonly<Record<string, { readonly value: FlagValue }>>,
+  args: readonly string[],
+): { flags: Record<string, FlagValue>; args: string[] } {
+  const canonical: string[] = [];
+  let next = 0;
+  for (let arg = args[next]; arg !== undefined && arg.length > 1 && arg.startsWith('-'); arg = args[next]) {
+    next++;
+    if (arg === '--') break;
+    const [name, given] = splitFlag(arg);
+    const flag = Object.hasOwn(declared, name) ? declared[name] : undefined;
+    if (flag === undefined) {
+      if (name === 'help' || name === 'h') throw new FlagError(HELP_REQUESTED);
+      throw new FlagError(`flag provided but not defined: -${name}`);
+    }
+    const takesNext = typeof flag.value !== 'boolean' && given === undefined;
+    const value = takesNext ? args[next++] : (given ?? 'true');
+    if (value === undefined) throw new FlagError(`flag needs an argument: -${name}`);
+    checkValue(name, flag.value, value);
+    canonical.push(`--${name}=${value}`);
+  }
+  return { flags: readValues(declared, canonical), args: args.slice(next) };
+}
+
+/** `--name=value` as [name, value]; the value is undefined where there is no `=`. */
+function splitFlag(arg: string): [string, string | undefined] {
+  const body = arg.replace(/^--?/, '');
+  if (body === '' || body.startsWith('-') || body.startsWith('=')) throw new FlagError(`bad flag syntax: ${arg}`);
+  const equals = body.indexOf('=');
+  return equals < 0 ? [body, undefined] : [body.slice(0, equals), body.slice(equals + 1)];
+}
+
+function checkValue(name: string, type: FlagValue, value: string): void {
+  if (typeof type === 'boolean' && !BOOLEANS.has(value)) {
+    throw new FlagError(`invalid boolean value ${JSON.stringify(value)} for -${name}: parse error`);
+  }
+  if (typeof type === 'number' && !/^[+-]?\d{1,15}$/.test(value)) {
+    throw new FlagError(`invalid value ${JSON.stringify(value)} for flag -${name}: parse error`);
+  }
+}
+
+/** Every flag is read as text, so that minimist neither guesses numbers nor swallows values; the last one given counts. */
+function readValues(
+  declared: Readonly<Record<string, { readonly value: FlagValue }>>,
+  canonical: string[],
+): Record<string, FlagValue> {
+  const parsed: Record<string, unknown> = minimist(canonical, { string: Object.keys(declared) });
+  return Object.fromEntries(
+    Object.entries(declared).map(([name, { value: standard }]) => {
+      const text: unknown = [parsed[name]].flat().at(-1);
+      if (typeof text !== 'string') return [name, standard];
+      if (typeof standard === 'boolean') return [name, BOOLEANS.get(text) ?? standard];
+      return [name, typeof standard === 'number' ? Number(text) : text];
+    }),
+  );
+}

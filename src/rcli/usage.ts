@@ -1,0 +1,27 @@
+// Usage texts, laid out as the Go of 2013 prints them.
+//
+// 2013: rcli/types.go, Subcmd (the Usage function); dockerd/dockerd.go, Server.Help; package flag, PrintDefaults
+
+import type { Command } from './command.js';
+import type { FlagValue } from './flags.js';
+
+/** The program's own name in usage lines. DIFFERS D03: the original says `docker`. */
+export const PROGRAM = 'tsdock';
+
+/** The usage text of one command. */
+export function usageText({ name, synopsis, description, flags }: Command): string {
+  const lines = Object.entries(flags)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([flag, { value, text }]) => `  -${flag}=${showValue(value)}: ${text}\n`);
+  return `\nUsage: ${PROGRAM} ${name}${synopsis === '' ? '' : ` ${synopsis}`}\n\n${description}\n\n${lines.join('')}`;
+}
+
+/** The overview of all commands, in the order given. */
+export function overviewText(commands: readonly Command[]): string {
+  const lines = commands.map(({ name, description }) => `    ${name.padEnd(10)}${description}\n`);
+  return `Usage: ${PROGRAM} COMMAND [arg...]\n\nA runtime for Linux containers, as it was in early 2013.\n\nCommands:\n${lines.join('')}`;
+}
+
+function showValue(value: FlagValue): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
