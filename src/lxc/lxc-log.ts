@@ -1,0 +1,41 @@
+// What lxc-start's log says of the end of a container. lxc-start itself exits 0 whatever the program returned; the log
+// is also there when the exit happened while no daemon ran.
+
+import { readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { hasCode } from '../linux/libc.js';
+
+/** How a container ended. */
+export interface LxcExit {
+  /** the program's own status; -1 where a signal ended it; 127 where it could not be executed */
+  exitCode: number;
+  /** the number of the signal that ended it */
+  signal: number | undefined;
+  /** what LXC complained about, where the program never ran */
+  failure: string | undefined;
+}
+
+/** Reads the end of a container from its log. `failure` is set for whatever is no regular end of a program. */
+export async function readLxcExit(logPath: string): Promise<LxcExit> {
+  let log = '';
+  try {
+    log = await readFile(logPath, 'utf8');
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error; // no log: lxc-start did not get as far as that
+  }
+  return parseLxcExit(log);
+}
+
+/** See `readLxcExit`. */
+export function parseLxcExit(log: string): LxcExit {
+  const [, status] = / ended on error \((\d+)\)/.exec(log) ?? [];
+  if (status !== undefined) return { exitCode: Number(status), signal: undefined, failure: undefined };
+  const [, signal] = / ended on signal .*\((\d+)\)/.exec(log) ?? [];
+  if (signal !== undefined) return { exitCode: -1, signal: Number(signal), failure: undefined };
+  const [, notExecuted] = / ([^\n]*) - Failed to exec "/.exec(log) ?? [];
+  const errors = log.split('\n').flatMap((line) => / ERROR .* - (?:\S+:\d+ - )?(.*)$/.exec(line)?.[1] ?? []);
+  if (notExecuted !== undefined) return { exitCode: 127, signal: undefined, failure: errors[0] ?? notExecuted };
+  if (/Container init process \d+ exited/.test(log)) return { exitCode: 0, signal: undefined, failure: undefined };
+  if (errors[0] !== undefined) return { exitCode: 255, signal: undefined, failure: errors[0] };
+  return { exitCode: -1, signal: constants.signals.SIGKILL, failure: 'lxc-start was killed' };
+}
