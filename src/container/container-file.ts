@@ -1,0 +1,69 @@
+// config.json and userdata.json: what a container is, on disk, with the keys and in the layout of 2013.
+//
+// What stands in a file and is not known here (a newer version's, a network's, a person's) survives a rewrite.
+//
+// 2013: container.go, Container.save, loadContainer, saveUserData and loadUserData
+
+import { readFile } from 'node:fs/promises';
+import { hasCode } from '../linux/libc.js';
+import { fromParsed, goMarshal, type GoValue } from '../util/go-json.js';
+
+/** Both files have this mode in the original. */
+export const CONTAINER_FILE_MODE = 0o700;
+
+/** An object as JSON.parse makes it. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Reads an object. Rejects with the file's name and why where it cannot be read or holds something else. */
+export async function readJsonObject(path: string): Promise<JsonObject> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new Error(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  if (!isObject(value)) throw new Error(`Cannot read ${path}: it holds no JSON object`);
+  return value;
+}
+
+/** As `readJsonObject`, but a file that is missing is an empty object. */
+export async function readJsonObjectIfThere(path: string): Promise<JsonObject> {
+  try {
+    return await readJsonObject(path);
+  } catch (error) {
+    if (error instanceof Error && hasCode(error.cause, 'ENOENT')) return {};
+    throw error;
+  }
+}
+
+/** The member `key` where it is an object; else an empty one. */
+export function objectIn(json: JsonObject, key: string): JsonObject {
+  const value = json[key];
+  return isObject(value) ? value : {};
+}
+
+/** The text of a file: what is known, in its order, then what was read and is not known. */
+export function withUnknownKeys(known: Readonly<Record<string, GoValue>>, read: JsonObject): string {
+  return goMarshal(merge(known, read));
+}
+
+function merge(known: Readonly<Record<string, GoValue>>, read: JsonObject): GoValue {
+  const merged: Record<string, GoValue> = {};
+  for (const [key, value] of Object.entries(known)) {
+    const before = read[key];
+    // One level down as well: Config, Filesystem and State are objects that may hold more than is known here.
+    merged[key] = isKnownObject(value) && isObject(before) ? merge(value, before) : value;
+  }
+  for (const [key, value] of Object.entries(read)) {
+    if (!Object.hasOwn(known, key)) merged[key] = fromParsed(value);
+  }
+  return merged;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+function isKnownObject(value: GoValue): value is Readonly<Record<string, GoValue>> {
+  return isObject(value) && !(value instanceof Map);
+}

@@ -1,0 +1,128 @@
+// All containers of a data directory: made, found, listed, removed, and found again by the next daemon.
+//
+// 2013: docker.go, Docker
+
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findLxcStarts } from '../lxc/lxc-start.js';
+import { isTemporary, removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
+import { errorMessage } from '../util/errors.js';
+import { randomId } from '../util/ids.js';
+import { step } from '../util/steps.js';
+import { Container, type NewContainer } from './container.js';
+import { Holder } from './holder.js';
+import type { Runtime } from './runtime.js';
+
+/** See the head of the file. */
+export class Docker {
+  readonly #runtime: Runtime;
+  readonly #containers = new Map<string, Container>();
+  /** ids that are being made, so that none is given twice */
+  readonly #reserved = new Set<string>();
+
+  private constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /**
+   * Opens the folder of containers and brings every container into the state that it really is in: those that run are
+   * taken over, those that ended meanwhile are concluded. 2013: NewFromDirectory and Docker.restore
+   */
+  static async open(runtime: Runtime): Promise<Docker> {
+    const docker = new Docker(runtime);
+    await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
+    for (const name of await removeTemporaries(runtime.containersPath)) runtime.log(`removed unfinished ${name}`);
+    await docker.#restore();
+    return docker;
+  }
+
+  /** All containers, newest first. 2013: Docker.List and History */
+  list(): Container[] {
+    return [...this.#containers.values()].reverse().sort((a, b) => b.createdAtMs - a.createdAtMs);
+  }
+
+  /** The container of that id; undefined where there is none. 2013: Docker.Get */
+  get(id: string): Container | undefined {
+    return this.#containers.get(id);
+  }
+
+  get size(): number {
+    return this.#containers.size;
+  }
+
+  /** Makes a container with an id of its own. 2013: Docker.Create */
+  async create(container: Omit<NewContainer, 'id'>): Promise<Container> {
+    const id = this.#newId();
+    try {
+      const created = await Container.create(this.#runtime, { ...container, id });
+      this.#containers.set(id, created);
+      return created;
+    } finally {
+      this.#reserved.delete(id);
+    }
+  }
+
+  /**
+   * Stops the container (at once with `isForced`) and removes everything of it. The folder goes from sight in one step
+   * and is emptied afterwards. 2013: Docker.Destroy
+   */
+  async destroy(container: Container, isForced = false): Promise<void> {
+    if (isForced) await container.kill();
+    else await container.stop();
+    await container.settled();
+    if (this.#containers.get(container.id) !== container) return; // another call was quicker
+    if (await container.filesystem.isMounted()) await container.filesystem.umount();
+    const { containersPath } = this.#runtime;
+    const doomed = join(containersPath, temporaryName(container.id));
+    await rename(container.root, doomed);
+    this.#containers.delete(container.id);
+    await syncFolder(containersPath);
+    await rm(doomed, { recursive: true, force: true });
+    step('destroy', 'docker.go, Docker.Destroy', () => ({ id: container.id }));
+  }
+
+  #newId(): string {
+    for (;;) {
+      const id = randomId();
+      if (this.#containers.has(id) || this.#reserved.has(id)) continue;
+      this.#reserved.add(id);
+      return id;
+    }
+  }
+
+  async #restore(): Promise<void> {
+    const { containersPath, log } = this.#runtime;
+    const loaded: Container[] = [];
+    for (const name of await readdir(containersPath)) {
+      if (isTemporary(name)) continue;
+      try {
+        loaded.push(await Container.load(this.#runtime, join(containersPath, name)));
+      } catch (error) {
+        log(`container ${name} is left out: ${errorMessage(error)}`);
+      }
+    }
+    // Oldest first: `list` counts on the order of insertion between containers of the same moment.
+    loaded.sort((a, b) => a.createdAtMs - b.createdAtMs);
+    const running = findLxcStarts(containersPath);
+    const holders = Holder.find();
+    for (const container of loaded) {
+      this.#containers.set(container.id, container);
+      const holder = holders.get(container.root);
+      try {
+        await this.#restoreOne(container, running.get(container.id), holder);
+      } catch (error) {
+        log(`container ${container.id}: ${errorMessage(error)}`);
+      }
+    }
+  }
+
+  async #restoreOne(
+    container: Container,
+    process: { pid: number; startTicks: number } | undefined,
+    holder: Holder | undefined,
+  ): Promise<void> {
+    if (process !== undefined) return container.adopt(process, holder);
+    if (container.state.isRunning || holder !== undefined) return container.conclude(holder);
+    if (await container.filesystem.isMounted()) await container.filesystem.umount();
+  }
+}

@@ -1,0 +1,76 @@
+// A process that does nothing but hold a container's streams open, so that they outlive the daemon.
+//
+// A FIFO loses its content with the last process that has it open, and a terminal hangs up. While no daemon runs, the
+// holder keeps both: output that the program prints meanwhile, or printed just before it ended, waits for the next
+// daemon; stdin of an `-i` container stays open; a terminal's master can be taken over from it by pidfd_getfd(2).
+//
+// It is `sleep infinity` with the streams as descriptors 0, 1 and 2, in a session of its own. A later daemon knows it by
+// the FIFO behind its descriptor 1, which lies in the container's folder.
+
+import { spawn } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setNonBlocking } from '../linux/fcntl.js';
+import { hasCode } from '../linux/libc.js';
+import { pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../linux/process.js';
+
+const ARGUMENTS = ['sleep', 'infinity'];
+
+/** What a holder holds: at 0 the write end of stdin or a pty master, at 1 and 2 FIFOs of the output. */
+export type HeldStreams = readonly [number | 'ignore', number, number];
+
+/** A holder process by pid. */
+export class Holder {
+  readonly #pid: number;
+
+  private constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  /** Starts one. Rejects where the process cannot be started. */
+  static async start(streams: HeldStreams): Promise<Holder> {
+    const [program = '', ...args] = ARGUMENTS;
+    const child = spawn(program, args, { stdio: [...streams], detached: true, cwd: '/', env: {} });
+    // libuv has made what it handed over blocking, and a pty master is shared with us.
+    for (const fd of streams) if (fd !== 'ignore') setNonBlocking(fd);
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) => reject(new Error(`Cannot start ${program}: ${cause.message}`, { cause })));
+    });
+    child.unref();
+    if (child.pid === undefined) throw new Error(`Cannot start ${program}: it has no pid`);
+    return new Holder(child.pid);
+  }
+
+  /** The holders that earlier daemons left, by the folder of their container. */
+  static find(): Map<string, Holder> {
+    const found = new Map<string, Holder>();
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name) || processArguments(Number(name)).join(' ') !== ARGUMENTS.join(' ')) continue;
+      const output = linkOf(`/proc/${name}/fd/1`);
+      if (output !== undefined) found.set(dirname(output), new Holder(Number(name)));
+    }
+    return found;
+  }
+
+  /** Copies a held stream into this process. The caller closes it. */
+  take(fd: 0 | 1 | 2): number {
+    const copy = withPidfd(this.#pid, (pidfd) => pidfdGetfd(pidfd, fd));
+    if (copy === undefined) throw new Error(`Cannot take over stream ${fd}: its holder ${this.#pid} has ended`);
+    return copy;
+  }
+
+  /** Ends it, and with it what only it held. */
+  release(): void {
+    withPidfd(this.#pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES')) return undefined; // it ended in between
+    throw error;
+  }
+}

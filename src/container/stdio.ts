@@ -1,0 +1,129 @@
+// The streams of one run of a container: how its stdin, stdout and stderr reach the daemon and survive it.
+//
+// Without a terminal: a FIFO a stream in the container's folder; stdin is /dev/null unless it is to stay open. With one:
+// a pseudo terminal as peer of LXC's console, emptied into one FIFO. A holder process keeps them all alive.
+//
+// Owns the FIFOs, the holder, the pump and stdin, from `create` or `adopt` to `end`.
+//
+// 2013: container.go, Container.start, startPty, StdinPipe, StdoutPipe and StderrPipe
+
+import { closeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Poller } from '../linux/poller.js';
+import { setWindowSize, type WindowSize } from '../linux/pty.js';
+import { Holder } from './holder.js';
+import type { LogStore } from './log-store.js';
+import { OutputPump } from './output-pump.js';
+import { adoptPipes, adoptTerminal, createPipes, createTerminal, FIFO_NAMES, type OpenStreams } from './streams.js';
+import { TerminalInput } from './terminal-input.js';
+
+/** What the streams depend on. */
+export interface StdioSettings {
+  /** the container's folder */
+  root: string;
+  hasTty: boolean;
+  isStdinOpen: boolean;
+  poller: Poller;
+  store: LogStore;
+  /** told once why the log cannot be written */
+  onProblem: (error: unknown) => void;
+}
+
+/** See the head of the file. */
+export class Stdio {
+  /** Moves the output into the log; its `ended` is the end of the streams. */
+  readonly pump: OutputPump;
+  readonly #root: string;
+  readonly #streams: OpenStreams;
+  #holder: Holder | undefined;
+
+  private constructor({ root, poller, store, onProblem }: StdioSettings, streams: OpenStreams, holder?: Holder) {
+    this.#root = root;
+    this.#streams = streams;
+    this.#holder = holder;
+    this.pump = new OutputPump(poller, store, streams.sources, onProblem);
+  }
+
+  /** Makes the streams of a new run. The log must be open. */
+  static async create(settings: StdioSettings): Promise<Stdio> {
+    await removeFifos(settings.root);
+    const { root, hasTty, isStdinOpen } = settings;
+    return new Stdio(settings, hasTty ? createTerminal(root) : createPipes(root, isStdinOpen));
+  }
+
+  /** Takes the streams of a run over that an earlier daemon began. `holder` is undefined where it was killed too. */
+  static async adopt(settings: StdioSettings, holder: Holder | undefined): Promise<Stdio> {
+    const { root, hasTty } = settings;
+    const streams = hasTty ? adoptTerminal(root, holder) : adoptPipes(root);
+    const stdio = new Stdio(settings, streams, holder);
+    if (holder === undefined) await stdio.hold();
+    return stdio;
+  }
+
+  /** Descriptors for lxc-start. */
+  get forLxc(): [number, number, number] {
+    return this.#streams.forLxc;
+  }
+
+  /** The path of the peer terminal, where there is a terminal. */
+  get terminalPath(): string | undefined {
+    return this.#streams.terminalPath;
+  }
+
+  /** Where to write for the program to read; undefined where its stdin is empty or already at its end. */
+  get stdin(): Writable | undefined {
+    return this.#streams.stdin;
+  }
+
+  /** lxc-start has its descriptors: closes ours, without which the output would have no end. */
+  closeForLxc(): void {
+    for (const fd of new Set(this.#streams.forLxc)) closeSync(fd);
+  }
+
+  /** Starts the holder. To be called once lxc-start runs, so that the program does not wait for it. */
+  async hold(): Promise<void> {
+    const streams = this.#streams.openForHolder();
+    try {
+      this.#holder = await Holder.start(streams);
+    } finally {
+      this.#streams.closeForHolder(streams);
+    }
+  }
+
+  /** Passes the end of input on to the program. */
+  async endStdin(): Promise<void> {
+    const { stdin } = this.#streams;
+    if (stdin === undefined) return;
+    if (stdin instanceof TerminalInput) return stdin.sendEndOfInput();
+    this.#streams.stdin = undefined; // from here on `openForHolder` leaves it out
+    await new Promise<void>((resolve) => {
+      stdin.once('close', resolve);
+      stdin.end();
+    });
+    // The holder has the write end too: another one, without it, takes its place.
+    const before = this.#holder;
+    await this.hold();
+    before?.release();
+  }
+
+  /** Tells the terminal its size. LXC passes it on when it gets SIGWINCH. */
+  resize(size: WindowSize): void {
+    const master = this.#streams.sources[0]?.terminal?.master;
+    if (master !== undefined) setWindowSize(master, size);
+  }
+
+  /** The program has ended: drains what it printed, then frees everything. */
+  async end(): Promise<void> {
+    this.#streams.stdin?.destroy();
+    this.pump.finish();
+    await this.pump.ended;
+    this.#holder?.release();
+    await removeFifos(this.#root);
+  }
+}
+
+async function removeFifos(root: string): Promise<void> {
+  await Promise.all(FIFO_NAMES.map((name) => rm(join(root, name), { force: true })));
+}

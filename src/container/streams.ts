@@ -1,0 +1,149 @@
+// Opening the FIFOs and the pseudo terminal of a run: for a new one, and for one that an earlier daemon began.
+//
+// Each process gets an open file of its own, never a copy of another's descriptor: O_NONBLOCK belongs to the open file,
+// the daemon needs it and a program must not see it. The master of a pty cannot be opened twice and is shared.
+//
+// 2013: container.go, Container.start and startPty
+
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import { hasCode } from '../linux/libc.js';
+import { mkfifo, setPipeSize } from '../linux/pipe.js';
+import { openPeer, openRawPty } from '../linux/pty.js';
+import type { HeldStreams, Holder } from './holder.js';
+import { STDERR, STDOUT } from './log-store.js';
+import type { OutputSource } from './output-pump.js';
+import { TerminalInput } from './terminal-input.js';
+
+const FIFO_MODE = 0o600;
+/** What a program may print ahead of the daemon, in bytes. */
+const PIPE_BYTES = 1024 * 1024;
+const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
+
+/** The FIFOs in a container's folder while it runs. With a terminal there is only stdout. */
+export const FIFO_NAMES = ['stdin', 'stdout', 'stderr'];
+
+/** The open streams of a run. */
+export interface OpenStreams {
+  /** for lxc-start; the caller closes them once it has them */
+  readonly forLxc: [number, number, number];
+  readonly terminalPath: string | undefined;
+  /** what is written here the program reads */
+  stdin: Writable | undefined;
+  readonly sources: OutputSource[];
+  /** descriptors for a holder, which the caller hands back to `closeForHolder` */
+  openForHolder(): HeldStreams;
+  closeForHolder(streams: HeldStreams): void;
+}
+
+/** FIFOs for a run without a terminal. */
+export function createPipes(root: string, isStdinOpen: boolean): OpenStreams {
+  const [stdin, stdout, stderr] = paths(root);
+  mkfifo(stdout, FIFO_MODE);
+  mkfifo(stderr, FIFO_MODE);
+  if (!isStdinOpen)
+    return pipes(root, [openSync('/dev/null', O_RDONLY), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
+  mkfifo(stdin, FIFO_MODE);
+  // A FIFO opens for one side only while another has the other side, or for both at once.
+  const both = openSync(stdin, O_RDWR);
+  try {
+    return pipes(root, [openSync(stdin, O_RDONLY), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
+  } finally {
+    closeSync(both);
+  }
+}
+
+/** The FIFOs of a run that goes on, or has ended with its output still in them. */
+export function adoptPipes(root: string): OpenStreams {
+  return pipes(root, undefined);
+}
+
+/** A pseudo terminal and its FIFO for a new run. */
+export function createTerminal(root: string): OpenStreams {
+  const [, stdout] = paths(root);
+  mkfifo(stdout, FIFO_MODE);
+  const { master, path } = openRawPty();
+  const forLxc = openSync(stdout, O_RDWR);
+  return terminal(root, master, path, [openSync('/dev/null', O_RDONLY), forLxc, forLxc]);
+}
+
+/** The terminal of a run that goes on. Without its holder there is none any more, and no more output comes. */
+export function adoptTerminal(root: string, holder: Holder | undefined): OpenStreams {
+  if (holder === undefined) return pipes(root, undefined);
+  return terminal(root, holder.take(0), undefined, undefined);
+}
+
+function pipes(root: string, forLxc: [number, number, number] | undefined): OpenStreams {
+  const [stdin, stdout, stderr] = paths(root);
+  const open = [
+    { stream: STDOUT, path: stdout },
+    { stream: STDERR, path: stderr },
+  ] as const;
+  const sources = open.flatMap(({ stream, path }) => {
+    const fifo = openIfThere(path, O_RDONLY | O_NONBLOCK);
+    if (fifo === undefined) return [];
+    setPipeSize(fifo, PIPE_BYTES);
+    return [{ stream, fifo }];
+  });
+  return {
+    forLxc: forLxc ?? [-1, -1, -1],
+    terminalPath: undefined,
+    stdin: openStdin(stdin),
+    sources,
+    openForHolder() {
+      // O_NONBLOCK: to open does not wait for the other side. The holder neither reads nor writes.
+      const held = this.stdin === undefined ? undefined : openIfThere(stdin, O_WRONLY | O_NONBLOCK);
+      return [held ?? 'ignore', openSync(stdout, O_RDONLY | O_NONBLOCK), openSync(stderr, O_RDONLY | O_NONBLOCK)];
+    },
+    closeForHolder(streams) {
+      for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
+    },
+  };
+}
+
+function terminal(
+  root: string,
+  master: number,
+  terminalPath: string | undefined,
+  forLxc: [number, number, number] | undefined,
+): OpenStreams {
+  const [, stdout] = paths(root);
+  const fifo = openSync(stdout, O_RDWR | O_NONBLOCK);
+  setPipeSize(fifo, PIPE_BYTES);
+  return {
+    forLxc: forLxc ?? [-1, -1, -1],
+    terminalPath,
+    stdin: new TerminalInput(master),
+    sources: [{ stream: STDOUT, fifo, terminal: { master, peer: openPeer(master) } }],
+    openForHolder() {
+      return [master, openSync(stdout, O_RDWR | O_NONBLOCK), openSync('/dev/null', O_RDONLY)];
+    },
+    closeForHolder([, ...streams]) {
+      for (const fd of streams) closeSync(fd);
+    },
+  };
+}
+
+function openStdin(path: string): Writable | undefined {
+  const fd = openIfThere(path, O_WRONLY | O_NONBLOCK);
+  if (fd === undefined) return undefined;
+  const stdin = new Socket({ fd, readable: false, writable: true });
+  stdin.on('error', () => undefined); // the program has closed its stdin, or ended
+  return stdin;
+}
+
+/** Undefined where there is no such FIFO, or nobody at its other side. */
+function openIfThere(path: string, flags: number): number | undefined {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENXIO')) return undefined;
+    throw error;
+  }
+}
+
+function paths(root: string): [string, string, string] {
+  return [join(root, 'stdin'), join(root, 'stdout'), join(root, 'stderr')];
+}

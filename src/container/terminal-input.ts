@@ -1,0 +1,42 @@
+// Typing into a container's terminal: writes to a pty master that must never block the daemon.
+//
+// A program that does not read its terminal fills it after some kilobytes; the rest waits here, one piece at a time, and
+// the writer feels the back-pressure.
+
+import { write } from 'node:fs';
+import { Writable } from 'node:stream';
+import { hasCode } from '../linux/libc.js';
+
+/** How long to wait for room in a full terminal, in milliseconds. */
+const RETRY_MS = 5;
+/** What typing Ctrl-D sends: the end of input, at the beginning of a line. */
+const END_OF_TRANSMISSION = Buffer.from([4]);
+
+/** See the head of the file. The descriptor stays its owner's, who destroys this before closing it. */
+export class TerminalInput extends Writable {
+  readonly #master: number;
+  #lastByte = 0x0a;
+
+  /** `master` must be non-blocking. */
+  constructor(master: number) {
+    super({ decodeStrings: true });
+    this.#master = master;
+    this.on('error', () => undefined); // the terminal is gone, and with it the program: its exit tells
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.destroyed || chunk.length === 0) return done();
+    write(this.#master, chunk, (error, written) => {
+      if (error !== null && !hasCode(error, 'EAGAIN')) return done(error);
+      if (written > 0) this.#lastByte = chunk[written - 1] ?? this.#lastByte;
+      if (written === chunk.length) return done();
+      setTimeout(() => this._write(chunk.subarray(written || 0), _encoding, done), written > 0 ? 0 : RETRY_MS);
+    });
+  }
+
+  /** As Ctrl-D: within a line it takes two, the first only hands the line on. */
+  sendEndOfInput(): void {
+    if (this.#lastByte !== 0x0a) this.write(END_OF_TRANSMISSION);
+    this.write(END_OF_TRANSMISSION);
+  }
+}
