@@ -1,0 +1,119 @@
+// The client: sends the words of its command line to a daemon, connects the terminal or the pipes at its ends to what
+// runs there, and exits with that program's status.
+//
+// 2013: docker/docker.go, main
+
+import { constants } from 'node:os';
+import { daemonAddress, type DaemonAddress } from './address.js';
+import { connect } from './connection.js';
+import { FramedCall, type LineTerminal } from './framed-call.js';
+import { plainCall } from './plain-call.js';
+import { prepareCall, type PreparedCall } from './run-arguments.js';
+import { makeRaw } from './terminal.js';
+
+/** Undoes one thing that was set up for a call. */
+type Remover = () => void;
+
+/** Makes one call. Resolves with the exit status; rejects with ClientError where there is no daemon, or not any more. */
+export async function runClient(words: readonly string[], addressText: string): Promise<number> {
+  const address = daemonAddress(addressText);
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
+  process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
+  const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
+  const socket = await connect(address);
+  const call = await FramedCall.begin(socket, address, prepared.words, lineTerminal());
+  if (call === undefined) {
+    const again = await connect(address);
+    return plainCall(again, prepared.wordsForOriginal, prepared.sendsInput ? process.stdin : undefined);
+  }
+  const undo: Remover[] = [];
+  try {
+    if (isRaw) undo.push(takeTerminal());
+    else if (prepared.isAttached) undo.push(passSignals(call));
+    if (prepared.isAttached) undo.push(followWindow(call));
+    if (prepared.sendsInput) undo.push(passInput(call));
+    return await call.status;
+  } finally {
+    for (const remove of undo) remove();
+    call.close();
+  }
+}
+
+/** Whether the program has a terminal. `start` and `attach` do not say so in their words: the container's record does. */
+async function hasTty(prepared: PreparedCall, address: DaemonAddress): Promise<boolean> {
+  const [word = '', ...rest] = prepared.words;
+  if (word.toLowerCase() === 'run') return prepared.hasTty;
+  const name = rest.find((arg) => !arg.startsWith('-'));
+  if (name === undefined) return false;
+  const record = await ask(address, ['inspect', name]);
+  return record !== undefined && /^ {8}"Tty": true/m.test(record);
+}
+
+/** The reply of a call as text; undefined where the daemon is an original one, which takes no such question before a call. */
+async function ask(address: DaemonAddress, words: string[]): Promise<string | undefined> {
+  const pieces: Buffer[] = [];
+  const call = await FramedCall.begin(await connect(address), address, words, undefined, (piece) => pieces.push(piece));
+  if (call === undefined) return undefined;
+  await call.status;
+  call.close();
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/** The terminal on our output, for the call line. */
+function lineTerminal(): LineTerminal | undefined {
+  if (!process.stdout.isTTY) return undefined;
+  return { rows: process.stdout.rows, cols: process.stdout.columns, term: process.env['TERM'] };
+}
+
+/** Raw until the call ends; whatever ends the client before that restores the terminal. The program goes on. */
+function takeTerminal(): Remover {
+  const restore = makeRaw(process.stdin);
+  const onSignal = (signal: NodeJS.Signals): void => {
+    restore();
+    process.exit(128 + constants.signals[signal]);
+  };
+  const signals = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal);
+    restore();
+  };
+}
+
+/** Without a raw terminal, Ctrl-C and kill are meant for the program. Who sends a second one means the client. */
+function passSignals(call: FramedCall): Remover {
+  let isPassed = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isPassed) process.exit(128 + constants.signals[signal]);
+    isPassed = true;
+    call.sendSignal(signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+}
+
+function followWindow(call: FramedCall): Remover {
+  const onResize = (): void => call.sendWindow(process.stdout.rows, process.stdout.columns);
+  process.stdout.on('resize', onResize);
+  return () => process.stdout.off('resize', onResize);
+}
+
+/** Sends standard input, as fast as the daemon takes it, and its end. */
+function passInput(call: FramedCall): Remover {
+  const { stdin } = process;
+  const onData = (piece: Buffer): void => {
+    if (call.sendInput(piece)) return;
+    stdin.pause();
+    call.onceDrained(() => stdin.resume());
+  };
+  const onEnd = (): boolean => call.sendInput(Buffer.alloc(0));
+  stdin.on('data', onData).once('end', onEnd);
+  return () => {
+    stdin.off('data', onData).off('end', onEnd);
+    stdin.pause();
+  };
+}

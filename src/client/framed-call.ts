@@ -1,0 +1,126 @@
+// The client's side of a framed call.
+//
+// The first byte back tells whom we talk to: a 6 is the hello of a tsdock daemon, anything else an original one, which
+// then gets the call as a plain array. Nothing of standard input is sent before that is known.
+
+import type { Socket } from 'node:net';
+import { encodeFrame, FrameDecoder, FrameType, type Frame } from '../rcli/frames.js';
+import type { DaemonAddress } from './address.js';
+import { ClientError, lostDaemon } from './connection.js';
+
+/** How long a daemon may take to say hello, in milliseconds. */
+const HELLO_TIMEOUT_MS = 10_000;
+
+/** The caller's terminal, as the call line tells of it. */
+export interface LineTerminal {
+  rows: number;
+  cols: number;
+  term: string | undefined;
+}
+
+/** Takes one piece of the reply. */
+export type OutputTaker = (piece: Buffer) => void;
+
+/** A framed call under way. */
+export class FramedCall {
+  /** Resolves with the status frame; rejects where the connection ends before it. */
+  readonly status: Promise<number>;
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket, status: Promise<number>) {
+    this.#socket = socket;
+    this.status = status;
+  }
+
+  /**
+   * Makes the call on an open connection. Resolves once the daemon has said hello, with undefined where it is an
+   * original one: then nothing was done, and the connection is closed. Output goes to this process's own.
+   */
+  static async begin(
+    socket: Socket,
+    address: DaemonAddress,
+    words: string[],
+    tty: LineTerminal | undefined,
+    onStdout: OutputTaker = (piece) => output(socket, process.stdout, piece),
+  ): Promise<FramedCall | undefined> {
+    const decoder = new FrameDecoder();
+    let onHello: (isTsdock: boolean) => void = () => undefined;
+    let onLost: (error: Error) => void = () => undefined;
+    const hello = new Promise<boolean>((resolve, reject) => {
+      onHello = resolve;
+      onLost = reject;
+    });
+    const timer = setTimeout(() => {
+      onLost(new ClientError(`No answer from ${address.host}:${address.port}: is it a tsdock daemon?`));
+      socket.destroy();
+    }, HELLO_TIMEOUT_MS);
+    let isGreeted = false;
+    const status = new Promise<number>((resolve, reject) => {
+      const take = ({ type, payload }: Frame): void => {
+        if (type === FrameType.stdout) onStdout(payload);
+        else if (type === FrameType.stderr) output(socket, process.stderr, payload);
+        else if (type === FrameType.status) resolve(statusOf(payload));
+      };
+      socket.on('data', (chunk: Buffer) => {
+        if (!isGreeted) {
+          isGreeted = true;
+          onHello(chunk[0] === FrameType.hello);
+          if (chunk[0] !== FrameType.hello) return void socket.destroy();
+        }
+        try {
+          for (const frame of decoder.push(chunk)) take(frame);
+        } catch (error) {
+          socket.destroy();
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      });
+      const lost = (): void => {
+        onLost(lostDaemon(address));
+        reject(lostDaemon(address));
+      };
+      socket.on('close', lost).on('end', lost).on('error', lost);
+    });
+    status.catch(() => undefined); // whoever waits for it is told; before the hello nobody does
+    socket.write(`${JSON.stringify({ frames: 1, args: words, ...(tty === undefined ? {} : { tty }) })}\n`);
+    try {
+      return (await hello) ? new FramedCall(socket, status) : undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends standard input; an empty piece is its end. False where the connection is full: wait for `drained`. */
+  sendInput(piece: Buffer): boolean {
+    return this.#socket.writable ? this.#socket.write(encodeFrame(FrameType.stdin, piece)) : true;
+  }
+
+  /** Calls back once there is room again. */
+  onceDrained(callback: () => void): void {
+    this.#socket.once('drain', callback);
+  }
+
+  sendWindow(rows: number, cols: number): void {
+    if (this.#socket.writable) this.#socket.write(encodeFrame(FrameType.window, JSON.stringify({ rows, cols })));
+  }
+
+  sendSignal(signal: NodeJS.Signals): void {
+    if (this.#socket.writable) this.#socket.write(encodeFrame(FrameType.signal, JSON.stringify({ signal })));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Writes output; where it cannot take more, the daemon has to wait too. */
+export function output(socket: Socket, stream: NodeJS.WriteStream, piece: Buffer): void {
+  if (stream.write(piece)) return;
+  socket.pause();
+  stream.once('drain', () => socket.resume());
+}
+
+function statusOf(payload: Buffer): number {
+  const value: unknown = JSON.parse(payload.toString('utf8'));
+  const status: unknown = value !== null && typeof value === 'object' && 'status' in value ? value.status : undefined;
+  return typeof status === 'number' ? status & 0xff : 1;
+}

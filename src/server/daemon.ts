@@ -1,0 +1,97 @@
+// The daemon: checks that the machine can do it, opens the data, listens, and ends cleanly.
+//
+// Everything that a person can mend is told in one sentence that says how. Containers are not the daemon's to end: they
+// run on when it does.
+//
+// 2013: dockerd/dockerd.go, main and New
+
+import { createRequire } from 'node:module';
+import type { Server as NetServer } from 'node:net';
+import { resolve } from 'node:path';
+import { Docker } from '../container/docker.js';
+import { pickDriver } from '../filesystem/pick-driver.js';
+import { Store } from '../image/store.js';
+import { Poller } from '../linux/poller.js';
+import { readLxcMachine } from '../lxc/lxc-config.js';
+import { lxcVersion } from '../lxc/lxc-start.js';
+import { Calls } from '../rcli/calls.js';
+import { createHttpServer } from '../rcli/http.js';
+import { createTcpServer } from '../rcli/tcp.js';
+import { goLogTime } from '../util/go-time.js';
+import { lockDataDirectory } from './data-directory.js';
+import { listen, parseAddress } from './listen.js';
+import { Server } from './server.js';
+
+/** How long replies under way may take once the daemon is to end, in milliseconds. */
+const DRAIN_MS = 5_000;
+
+/** What the daemon is told on its command line. */
+export interface DaemonOptions {
+  /** the data directory */
+  directory: string;
+  /** HOST:PORT of the TCP server */
+  tcp: string;
+  /** HOST:PORT of the HTTP server, or `off` */
+  http: string;
+  /** the mount driver to use; undefined for the first that works */
+  driver: string | undefined;
+}
+
+/** Runs until SIGTERM or SIGINT. Rejects, before anything listens, with what keeps it from running. */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const log = (line: string): void => void process.stderr.write(`${goLogTime(new Date())} ${line}\n`);
+  if (process.getuid?.() !== 0)
+    throw new Error('The daemon must run as root: it mounts file systems and makes namespaces');
+  const [tcpAddress, httpAddress] = [
+    parseAddress(options.tcp),
+    options.http === 'off' ? undefined : parseAddress(options.http),
+  ];
+  const version = programVersion();
+  const lxc = await lxcVersion();
+  const directory = await lockDataDirectory(resolve(options.directory));
+  const driver = await pickDriver(directory.root, options.driver);
+  const images = await Store.open(directory.images);
+  const poller = new Poller();
+  process.once('exit', () => poller.interrupt());
+  const containers = await Docker.open({
+    containersPath: directory.containers,
+    layersPath: images.layers.path,
+    driver,
+    lxc: readLxcMachine(lxc),
+    poller,
+    log,
+  });
+  const server = new Server({ containers, images, version, lxcVersion: lxc, driver: driver.name });
+  const calls = new Calls(server, log);
+
+  const ended = endSignal();
+  const servers: NetServer[] = [createTcpServer(calls, { name: 'tsdock', version }, log)];
+  const [tcp] = servers;
+  const listening = tcp === undefined ? [] : [`tcp ${await listen(tcp, tcpAddress)}`];
+  if (httpAddress !== undefined) {
+    const http = createHttpServer(calls, log);
+    servers.push(http);
+    listening.push(`http ${await listen(http, httpAddress)}`);
+  }
+  log(`tsdock ${version} on ${listening.join(', ')}: data ${directory.root}, driver ${driver.name}, lxc ${lxc}`);
+
+  const signal = await ended;
+  for (const each of servers) each.close();
+  const cut = await calls.drain(DRAIN_MS);
+  const running = containers.list().filter(({ state }) => state.isRunning).length;
+  log(`${signal}: no more calls, ${cut} cut; ${running} containers keep running`);
+  process.exit(0); // what still holds the event loop (idle connections, the poller) is of no use any more
+}
+
+/** Resolves with the name of the first signal that asks the daemon to end. */
+function endSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** As in package.json, three levels up from the compiled file. */
+export function programVersion(): string {
+  const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }; // our own file
+  return version;
+}

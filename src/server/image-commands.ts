@@ -1,0 +1,99 @@
+// The commands that touch images: put, pull, images.
+//
+// 2013: dockerd/dockerd.go, Server.CmdPut, CmdPull and CmdImages
+
+import { Readable } from 'node:stream';
+import { imageCreatedMs, type Image } from '../image/image.js';
+import { bool, command, int } from '../rcli/command.js';
+import { borrowInput } from '../rcli/input.js';
+import type { ReplyStream } from '../rcli/reply.js';
+import { errorMessage } from '../util/errors.js';
+import { humanDuration } from '../util/human-duration.js';
+import { formatTable } from '../util/table.js';
+import { ServerBase } from './server-base.js';
+
+const TABLE_LAYOUT = { minWidth: 20, padding: 3 };
+/** How long a web server may take to begin its answer, in milliseconds. */
+const PULL_TIMEOUT_MS = 60_000;
+
+const put = command('put', '[OPTIONS] NAME', 'Make an image from an archive on standard input', {});
+const pull = command('pull', '[OPTIONS] NAME', 'Make an image from an archive at a URL', {});
+const images = command('images', '[OPTIONS] [NAME]', 'List images', {
+  l: int(0, 'Show at most so many versions of a name; 0 for all'),
+  q: bool(false, 'Show ids only'),
+});
+
+export const IMAGE_COMMANDS = { put, pull, images };
+
+/** See the head of the file. */
+export abstract class ImageCommands extends ServerBase {
+  /** Makes an image of the archive on stdin, which may be compressed; prints its id. */
+  async CmdPut(stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    const call = put.parse(stdout, args);
+    if (call === undefined) return;
+    const [name] = call.args;
+    if (name === undefined) throw new Error('Not enough arguments');
+    const image = await this.parts.images.import(name, borrowInput(stdin));
+    stdout.write(`${image.id}\n`);
+  }
+
+  /** As put, from the web. The URL is the image's name. */
+  async CmdPull(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    const call = pull.parse(stdout, args);
+    if (call === undefined) return;
+    const [name] = call.args;
+    if (name === undefined) throw new Error('Not enough arguments');
+    const image = await this.parts.images.import(name, await download(name, stdout.gone));
+    stdout.write(`${image.id}\n`);
+  }
+
+  /** A line for each version of each name, or of one name. */
+  async CmdImages(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    const call = images.parse(stdout, args);
+    if (call === undefined) return;
+    if (call.args.length > 1) return images.usage(stdout);
+    const { index } = this.parts.images;
+    const limit = call.flags.l > 0 ? call.flags.l : Infinity;
+    const [only] = call.args;
+    const names = only === undefined ? index.names : [only];
+    const rows = names.flatMap((name) =>
+      index
+        .history(name)
+        .slice(0, limit)
+        .map((image) => ({ name, image })),
+    );
+    if (call.flags.q) {
+      stdout.write(rows.map(({ image }) => `${image.id}\n`).join(''));
+    } else {
+      const shown = rows.map(({ name, image }) => imageRow(name, image));
+      stdout.write(formatTable([['NAME', 'ID', 'CREATED', 'PARENT'], ...shown], TABLE_LAYOUT));
+    }
+  }
+}
+
+function imageRow(name: string, image: Image): string[] {
+  const ago = humanDuration((Date.now() - imageCreatedMs(image)) / 1000);
+  // Dots after the id: the image has more layers than the one that the id names.
+  return [name, image.id + (image.layers.length > 1 ? '...' : ''), `${ago} ago`, image.parent];
+}
+
+/** The body at `url`. Rejects with the URL and why where there is none. */
+async function download(url: string, gone: AbortSignal): Promise<Readable> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new Error('the server does not answer')), PULL_TIMEOUT_MS);
+  let response: Response;
+  try {
+    if (!/^https?:$/.test(new URL(url).protocol)) throw new Error('only http and https are known');
+    response = await fetch(url, { signal: AbortSignal.any([gone, late.signal]) });
+  } catch (error) {
+    const cause = error instanceof Error ? (error.cause ?? error) : error; // fetch hides the reason behind its own error
+    throw new Error(`Cannot pull "${url}": ${errorMessage(cause)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  // DIFFERS D09: the original took the page of an error for the archive.
+  if (!response.ok)
+    throw new Error(`Cannot pull "${url}": the server answered ${response.status} ${response.statusText}`);
+  if (response.body === null) throw new Error(`Cannot pull "${url}": the answer is empty`);
+  return Readable.fromWeb(response.body);
+}

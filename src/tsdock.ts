@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+// The one program: `tsdock -d` hosts the daemon, anything else is a call to one.
+//
+// Only what the call needs is loaded: the client never sees the kernel's bindings.
+//
+// 2013: docker/docker.go and dockerd/dockerd.go, main
+
+import { DEFAULT_ADDRESS } from './client/address.js';
+import { bool, command, string } from './rcli/command.js';
+import { FlagError, HELP_REQUESTED, parseFlags } from './rcli/flags.js';
+import { PROGRAM, usageText } from './rcli/usage.js';
+import { errorMessage } from './util/errors.js';
+
+const program = command('[-d [OPTIONS] | COMMAND [arg...]]', '', 'Run the daemon, or send a command to one.', {
+  d: bool(false, 'Run the daemon'),
+  g: string('/var/lib/tsdock', 'Data directory of the daemon'),
+  H: string(
+    '',
+    `HOST:PORT of the daemon: where it listens, or where to send the command (else $DOCKER, else ${DEFAULT_ADDRESS})`,
+  ),
+  http: string('127.0.0.1:8080', 'HOST:PORT of its HTTP server, or off'),
+  driver: string('', 'Mount driver, aufs or overlay; the first that works unless it is named'),
+  D: bool(false, 'Print each step of what the daemon does'),
+});
+
+process.exit(
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`${PROGRAM}: ${errorMessage(error)}\n`);
+    return 1;
+  }),
+);
+
+async function main(argv: string[]): Promise<number> {
+  const environment = process.env['DOCKER'] || DEFAULT_ADDRESS;
+  if (process.env['TSDOCK_VERBATIM'] === '1') return client(argv, environment);
+  let parsed;
+  try {
+    // the program's own flags, each of its default's type
+    parsed = parseFlags(program.flags, argv) as {
+      flags: Record<'d' | 'D', boolean> & Record<string, string>;
+      args: string[];
+    };
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    const isHelp = error.message === HELP_REQUESTED;
+    const text = `${usageText(program)}\n"${PROGRAM} help" lists the commands of the daemon.\n`;
+    (isHelp ? process.stdout : process.stderr).write(isHelp ? text : `${PROGRAM}: ${error.message}\n${text}`);
+    return isHelp ? 0 : 2;
+  }
+  const { flags, args } = parsed;
+  if (!flags.d) return client(args, flags['H'] || environment);
+  await daemon(flags);
+  return 0;
+}
+
+async function client(words: string[], address: string): Promise<number> {
+  const { runClient } = await import('./client/client.js');
+  return runClient(words, address);
+}
+
+async function daemon(flags: Record<'D', boolean> & Record<string, string | boolean>): Promise<void> {
+  if (flags.D) {
+    const { default: createDebug } = await import('debug');
+    createDebug.enable(`${process.env['DEBUG'] ?? ''},tsdock:*`);
+  }
+  if (flags.D || /tsdock/.test(process.env['DEBUG'] ?? '')) (await import('./util/steps.js')).printSteps();
+  const { runDaemon } = await import('./server/daemon.js');
+  await runDaemon({
+    directory: String(flags['g']),
+    tcp: String(flags['H']) || DEFAULT_ADDRESS,
+    http: String(flags['http']),
+    driver: String(flags['driver']) || undefined,
+  });
+}
