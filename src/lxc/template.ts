@@ -33,7 +33,6 @@ function renderLine(line: string, values: TemplateValues): string[] {
 }
 
 function checkOneLine(name: string, text: string): string {
-   
   if (/[\x00-\x1f\x7f]/.test(text)) {
     throw new Error(`Cannot render an LXC configuration: ${name} ${JSON.stringify(text)} is not one line of text`);
   }

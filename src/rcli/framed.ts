@@ -7,9 +7,8 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { toWindow } from './call-line.js';
-import { encodeFrame, FrameDecoder, FrameType, type Frame } from './frames.js';
+import { encodeFrame, FrameDecoder, FrameType, type Frame, type Hello } from './frames.js';
 import { ReplyStream, type CallerTerminal } from './reply.js';
-import type { Hello } from './tcp.js';
 import { errorMessage } from '../util/errors.js';
 
 /** How long a caller may take to finish a frame that it has begun, in milliseconds. */

@@ -12,6 +12,12 @@ export const FrameType = {
   hello: 6,
 } as const;
 
+/** What the daemon says of itself in the first frame. */
+export interface Hello {
+  name: string;
+  version: string;
+}
+
 /** What is allowed in one frame. Ours are far smaller; a larger claim is refused before anything is buffered. */
 export const MAX_FRAME_BYTES = 1024 * 1024;
 

@@ -14,7 +14,7 @@ const HTML_TAGS = [
 export function sniffContentType(beginning: Buffer): string {
   const head = beginning.subarray(0, SNIFFED_BYTES).toString('latin1');
   if (isHtml(head)) return 'text/html; charset=utf-8';
-   
+
   return /[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]/.test(head) ? 'application/octet-stream' : 'text/plain; charset=utf-8';
 }
 

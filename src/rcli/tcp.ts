@@ -8,17 +8,12 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { parseCallLine, readLine, type CallLine } from './call-line.js';
 import type { Calls, Log } from './calls.js';
 import { FramedConnection } from './framed.js';
+import type { Hello } from './frames.js';
 import { ReplyStream } from './reply.js';
 import { errorMessage, errorStack } from '../util/errors.js';
 
 /** How long a caller may take to close its side after ours is closed, in milliseconds. */
 const LINGER_MS = 2_000;
-
-/** What the daemon says of itself in the first frame. */
-export interface Hello {
-  name: string;
-  version: string;
-}
 
 /** A server for TCP calls; the caller makes it listen and closes it. */
 export function createTcpServer(calls: Calls, hello: Hello, log: Log): Server {

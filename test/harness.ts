@@ -1,0 +1,240 @@
+// A real daemon for tests: in a directory of its own, on ports of its own, and gone without a trace afterwards.
+//
+// `close` removes every container, ends the daemon and then looks for what should not be there any more: mounts,
+// processes, folders, cgroups. What it finds it takes away, and fails.
+
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { fixtureTar } from './fixture.js';
+
+/** The compiled program. TSDOCK_PROGRAM names another one to test. */
+export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
+const DEADLINE_MS = 20_000;
+
+/** What a client process did. */
+export interface ClientResult {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** See the head of the file. */
+export class TestDaemon {
+  log = '';
+  readonly directory: string;
+  tcp = { host: '127.0.0.1', port: 0 };
+  http = '';
+  readonly #args: readonly string[];
+  #process: ChildProcess | undefined;
+  readonly #onExit = (): void => this.#cleanUp();
+
+  private constructor(directory: string, args: readonly string[]) {
+    this.directory = directory;
+    this.#args = args;
+    process.once('exit', this.#onExit);
+  }
+
+  /** Starts a daemon with the image `base` in it, and more arguments where wanted. */
+  static async start(options: { args?: string[]; directory?: string; withImage?: boolean } = {}): Promise<TestDaemon> {
+    const directory = options.directory ?? (await realpath(await mkdtemp(join(tmpdir(), 'tsdock-test-'))));
+    const daemon = new TestDaemon(directory, options.args ?? []);
+    await daemon.begin();
+    if (options.withImage !== false) assert.match(await daemon.callWith(fixtureTar(), 'put', 'base'), /^base:/);
+    return daemon;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Starts the process, on the ports of its first start. */
+  async begin(): Promise<void> {
+    const { host, port } = this.tcp;
+    const http = this.http === '' ? '127.0.0.1:0' : this.http;
+    const args = [PROGRAM, '-d', '-g', this.directory, '-H', `${host}:${port}`, '--http', http, ...this.#args];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    this.#process = child;
+    let began = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      began += chunk.toString();
+      this.log += chunk.toString();
+    });
+    await until(() => / on tcp /.test(began) || child.exitCode !== null, 'the daemon listens');
+    const [, boundPort, boundHttp] = / on tcp 127\.0\.0\.1:(\d+)(?:, http (\S+))?: data/.exec(began) ?? [];
+    assert.ok(boundPort !== undefined, `the daemon did not start: ${began}`);
+    this.tcp = { host, port: Number(boundPort) };
+    this.http = boundHttp ?? 'off';
+  }
+
+  /** Ends the daemon with a signal and waits for that. Resolves with its exit status. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#process;
+    if (child === undefined) return null;
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await ended;
+    }
+    this.#process = undefined;
+    return child.exitCode;
+  }
+
+  /** Removes all containers, ends the daemon, and fails where anything is left behind. */
+  async close(): Promise<void> {
+    if (this.#process === undefined) await this.begin();
+    const ids = (await this.call('ps', '-a', '-q')).split('\n').filter(Boolean);
+    if (ids.length > 0) assert.equal(await this.call('rm', '-f', ...ids), '');
+    assert.equal(await this.end(), 0, `the daemon did not end cleanly: ${this.log}`);
+    const left = [...mountsBelow(this.directory), ...processesOf(this.directory), ...cgroupsOf(ids)];
+    this.#cleanUp();
+    process.off('exit', this.#onExit);
+    await rm(this.directory, { recursive: true, force: true });
+    assert.deepEqual(left, [], 'left behind');
+  }
+
+  /** A 2013 call without input: the whole reply. */
+  call(...words: string[]): Promise<string> {
+    return this.callWith('', ...words);
+  }
+
+  /** A 2013 call with input, which is half-closed after it: the whole reply. */
+  async callWith(input: string | Buffer, ...words: string[]): Promise<string> {
+    return (await this.raw(Buffer.concat([Buffer.from(`${JSON.stringify(words)}\n`), Buffer.from(input)]))).toString();
+  }
+
+  /** Sends these bytes, half-closes, and reads to the end. */
+  async raw(bytes: Buffer | string): Promise<Buffer> {
+    const socket = await this.connect();
+    socket.end(bytes);
+    return readAll(socket);
+  }
+
+  /** An open connection to the TCP port. */
+  async connect(): Promise<Socket> {
+    const socket = connect({ ...this.tcp, allowHalfOpen: true });
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    socket.on('error', () => undefined);
+    return socket;
+  }
+
+  /** Runs the client as a user would, without a terminal. */
+  tsdock(args: string[], input: string | Buffer = '', env: NodeJS.ProcessEnv = {}): Promise<ClientResult> {
+    const { child, result } = this.client(args, env);
+    child.stdin?.on('error', () => undefined); // a client that reads no input
+    child.stdin?.end(input);
+    return result;
+  }
+
+  /** Starts the client and hands its process out. */
+  client(args: string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; result: Promise<ClientResult> } {
+    const DOCKER = `${this.tcp.host}:${this.tcp.port}`;
+    const options = { env: { ...process.env, DOCKER, ...env }, maxBuffer: 1 << 30 };
+    const started: { child?: ChildProcess } = {};
+    const result = new Promise<ClientResult>((resolve) => {
+      started.child = execFile(process.execPath, [PROGRAM, ...args], options, (error, stdout, stderr) => {
+        const status = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ status, stdout, stderr });
+      });
+    });
+    assert.ok(started.child);
+    return { child: started.child, result };
+  }
+
+  /** Resolves once the container is not running. */
+  async stopped(id: string): Promise<string> {
+    return (await this.call('wait', id)).trim();
+  }
+
+  /** Kills what belongs to the directory and unmounts what is mounted below it. */
+  #cleanUp(): void {
+    this.#process?.kill('SIGKILL');
+    for (const line of processesOf(this.directory)) {
+      try {
+        process.kill(Number(line.split(' ')[1]), 'SIGKILL');
+      } catch {
+        // it has ended by itself
+      }
+    }
+    for (const mount of mountsBelow(this.directory).reverse())
+      execFileSync('umount', ['-l', mount.split(' ')[1] ?? '']);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** All that comes until the other side ends. */
+export async function readAll(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no end of ${Buffer.concat(chunks).toString()}`)), DEADLINE_MS * 3);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    socket.once('end', done).once('close', done);
+  });
+  socket.destroy();
+  return Buffer.concat(chunks);
+}
+
+/** Polls until `condition` holds; fails with `what` after a deadline. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, `waited in vain until ${what}`);
+    await sleep(10);
+  }
+}
+
+/** The mounts below a directory, as this process sees them. */
+export function mountsBelow(directory: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const path = line.split(' ')[4] ?? '';
+      return path.startsWith(`${directory}/`) ? [`mount ${path}`] : [];
+    });
+}
+
+/** The lxc-start and holder processes of a data directory. */
+export function processesOf(directory: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      const isLxc = command.startsWith('lxc-start') && command.includes(directory);
+      const isHolder = command === 'sleep infinity' && readlinkSync(`/proc/${pid}/fd/1`).startsWith(directory);
+      return isLxc || isHolder ? [`process ${pid} ${command}`] : [];
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
+}
+
+/** The cgroups that LXC made for these containers. */
+export function cgroupsOf(ids: readonly string[]): string[] {
+  const groups = new Set(ids.flatMap((id) => [`lxc.payload.${id}`, `lxc.monitor.${id}`]));
+  const root = '/sys/fs/cgroup';
+  const parents = [
+    root,
+    ...readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(root, name)),
+  ];
+  return parents.flatMap((parent) =>
+    readdirSync(parent)
+      .filter((name) => groups.has(name))
+      .map((name) => `cgroup ${join(parent, name)}`),
+  );
+}

