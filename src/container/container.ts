@@ -1,30 +1,20 @@
 // One container: what it was asked to be, the folder that it lives in, and its life from start to end.
 //
-// A run is: mount, look the program up, make the streams, write config.lxc, spawn lxc-start, and a monitor that sees the
-// exit, drains the streams, unmounts, records and saves. `Docker` makes and keeps containers; the commands of the server
-// start, stop and attach to them.
-//
-// Owns, while it runs: the mount, the streams and the open logs. The monitor alone frees them and moves the state from
-// running to stopped.
+// `Docker` makes and keeps containers; the commands of the server start, stop and attach to them. What happens between
+// start and end is in `run.ts`.
 //
 // 2013: container.go, Container
 
-import { closeSync } from 'node:fs';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { constants } from 'node:os';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Filesystem } from '../filesystem/filesystem.js';
-import { hasCode } from '../linux/libc.js';
-import { pidfdOpen, pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
+import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
-import { signalContainer, waitForProgram } from '../lxc/container-init.js';
-import { lxcConfig } from '../lxc/lxc-config.js';
-import { readLxcExit, type LxcExit } from '../lxc/lxc-log.js';
-import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
+import { waitForProgram } from '../lxc/container-init.js';
+import type { ProcessId } from '../lxc/lxc-start.js';
 import { syncFolder, temporaryName, writeFileAtomically, writeNewFile } from '../util/atomic-file.js';
-import { errorMessage } from '../util/errors.js';
 import { goMarshal, type GoValue } from '../util/go-json.js';
-import { goLogTime, goTime, goTimeMs } from '../util/go-time.js';
+import { goTime, goTimeMs } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import { configFromJSON, configToJSON, type Config } from './config.js';
 import {
@@ -36,11 +26,11 @@ import {
   type JsonObject,
 } from './container-file.js';
 import type { Holder } from './holder.js';
-import { LogStore, STDERR, STDOUT, type LogPosition } from './log-store.js';
-import { canExecute, SEARCH_PATH } from './program.js';
+import { LogStore } from './log-store.js';
+import { Run } from './run.js';
 import type { Runtime } from './runtime.js';
 import { State } from './state.js';
-import { Stdio, type StdioSettings } from './stdio.js';
+import type { Stdio } from './stdio.js';
 
 /** How long `stop` waits for the program before it kills it, in seconds. */
 export const STOP_TIMEOUT_S = 10;
@@ -48,8 +38,6 @@ export const STOP_TIMEOUT_S = 10;
 const LXC_TIMEOUT_MS = 10_000;
 /** How often a container that cannot be signalled yet is tried again. */
 const KILL_RETRY_MS = 5;
-/** The program was not found or cannot be executed. */
-const STATUS_NOT_FOUND = 127;
 
 /** What a new container is made from. */
 export interface NewContainer {
@@ -78,12 +66,10 @@ export class Container {
   readonly #runtime: Runtime;
   /** config.json as it was read, for the keys that are not known here */
   readonly #read: JsonObject;
-  #stdio: Stdio | undefined;
-  #monitoring: Promise<void> = Promise.resolve();
+  /** the run that is under way, or the last one */
+  #run: Run | undefined;
   #saving: Promise<void> = Promise.resolve();
   #isStarting = false;
-  #runBegan: LogPosition = { stdout: 0, stderr: 0, order: 0 };
-  #lastSignal: SignalName | undefined;
 
   private constructor(runtime: Runtime, root: string, json: JsonObject, userData: JsonObject) {
     const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
@@ -150,14 +136,9 @@ export class Container {
     return `${this.path} ${this.args.join(' ')}`;
   }
 
-  /** Where the output of the run that is under way, or of the last one, begins in the logs. */
-  get runBegan(): LogPosition {
-    return this.#runBegan;
-  }
-
   /** The streams of the run that is under way. */
   get stdio(): Stdio | undefined {
-    return this.#stdio;
+    return this.state.isRunning ? this.#run?.stdio : undefined;
   }
 
   /**
@@ -169,8 +150,9 @@ export class Container {
     if (this.state.isRunning || this.#isStarting) throw new Error(`Container ${this.id} is already running`);
     this.#isStarting = true;
     try {
-      await this.#monitoring;
-      await this.#start(window);
+      await this.settled();
+      this.#run = await Run.start(this, this.#runtime, window);
+      if (this.#run !== undefined) await this.#record(this.#run);
     } finally {
       this.#isStarting = false;
     }
@@ -178,10 +160,7 @@ export class Container {
 
   /** Sends a signal to the program. False where it does not run. */
   signal(signal: SignalName): boolean {
-    if (!this.state.isRunning || !signalContainer(this.state.pid, signal)) return false;
-    this.#lastSignal = signal;
-    step('signal', 'container.go, Container.Stop', () => ({ id: this.id, signal }));
-    return true;
+    return this.#run?.signal(signal) ?? false;
   }
 
   /** Asks the program to end, and kills it where it has not after `seconds`. Resolves when it is stopped. 2013: Container.Stop */
@@ -236,11 +215,7 @@ export class Container {
 
   /** Tells its terminal the size. Without a terminal there is nobody to tell. */
   resize(window: WindowSize): void {
-    this.#stdio?.resize(window);
-    // lxc-start copies the size to the terminal inside when it gets this signal.
-    if (this.config.hasTty && this.state.pid > 0) {
-      withPidfd(this.state.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
-    }
+    if (this.state.isRunning) this.#run?.resize(window);
   }
 
   /** Writes config.json. Saves of one container happen one after the other. 2013: Container.save */
@@ -256,22 +231,18 @@ export class Container {
 
   /** Resolves once the monitor has nothing more to do: everything of the run is freed and on disk. */
   async settled(): Promise<void> {
-    await this.#monitoring;
+    await this.#run?.ended;
     await this.#saving;
   }
 
   /** An earlier daemon's lxc-start still runs: takes over its streams and sees its end. */
   async adopt(process: ProcessId, holder: Holder | undefined): Promise<void> {
-    this.state.adopt(process);
-    const stdio = await this.#adoptStreams(holder);
-    this.#monitoring = this.#monitor(process, stdio);
-    step('adopt', 'docker.go, Docker.restore', () => ({ id: this.id, pid: process.pid }));
+    this.#run = await Run.adopt(this, this.#runtime, process, holder);
   }
 
-  /** A run ended while no daemon ran: what it printed is still in its streams, and how it ended in LXC's log. */
+  /** A run ended while no daemon ran: puts on record what it printed last, how it ended and when. */
   async conclude(holder: Holder | undefined): Promise<void> {
-    const stdio = await this.#adoptStreams(holder);
-    await this.#conclude(stdio, await this.#lxcLogTime());
+    await Run.conclude(this, this.#runtime, holder);
   }
 
   /** As `inspect` prints it. */
@@ -289,158 +260,17 @@ export class Container {
     };
   }
 
+  /** A run has begun: keeps its streams and its state safe from the end of this daemon. What cannot be kept is ended. */
+  async #record(run: Run): Promise<void> {
+    try {
+      await Promise.all([this.save(), run.stdio.hold()]);
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
+  }
+
   #configText(): string {
     return withUnknownKeys(this.toJSON(), this.#read);
-  }
-
-  get #lxcLog(): string {
-    return join(this.root, 'lxc.log');
-  }
-
-  /** The steps of a start, each with how to undo it. */
-  async #start(window: WindowSize | undefined): Promise<void> {
-    const undo: (() => Promise<void> | void)[] = [];
-    try {
-      // 1. The tree that the program will see.
-      await this.filesystem.ensureMounted();
-      undo.push(() => this.filesystem.umount());
-      // 2. The logs, before anything can be printed.
-      this.logs.open();
-      undo.push(() => this.logs.close());
-      this.#runBegan = this.logs.end;
-      this.#lastSignal = undefined;
-      if (!canExecute(this.filesystem.rootfs, this.path)) return await this.#notFound();
-      // 3. The streams.
-      if (this.config.hasTty && this.#runtime.lxc.init === undefined) {
-        throw new Error('Cannot start with a terminal: init.lxc.static, a part of LXC, is not installed');
-      }
-      const stdio = await Stdio.create(this.#streamSettings);
-      undo.push(() => stdio.end());
-      if (window !== undefined) stdio.resize(window);
-      // 4. What LXC is to do, and LXC.
-      const process = await this.#spawn(stdio);
-      // Nothing is undone from here on: the monitor does it at the end of the run.
-      undo.length = 0;
-      this.state.setRunning(process);
-      this.#stdio = stdio;
-      this.#monitoring = this.#monitor(process, stdio);
-      await Promise.all([this.save(), stdio.hold()]);
-    } catch (error) {
-      for (const step of undo.reverse()) await step();
-      throw error;
-    }
-  }
-
-  async #spawn(stdio: Stdio): Promise<ProcessId> {
-    const configPath = join(this.root, 'config.lxc');
-    const { hostname, ramBytes: memoryLimitBytes, hasTty, term } = this.config;
-    const environment = ['HOME=/', `PATH=${SEARCH_PATH.join(':')}`, ...(hasTty ? [`TERM=${term}`] : [])];
-    const { rootfs } = this.filesystem;
-    const { terminalPath } = stdio;
-    const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath };
-    await writeFile(configPath, await lxcConfig(settings, this.#runtime.lxc), { mode: 0o644 });
-    step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
-    await rm(this.#lxcLog, { force: true }); // its end of an earlier run would be taken for this one's
-    const process = await spawnLxcStart({
-      id: this.id,
-      lxcPath: this.#runtime.containersPath,
-      configPath,
-      logPath: this.#lxcLog,
-      underInit: hasTty,
-      command: [this.path, ...this.args],
-      stdio: stdio.forLxc,
-    });
-    stdio.closeForLxc();
-    return process;
-  }
-
-  /** A run of a program that is not there: it begins and ends at once, and says why where its errors go. */
-  async #notFound(): Promise<void> {
-    this.state.setRunning(undefined);
-    const line = `${goLogTime(new Date())} Unable to locate ${this.path}`;
-    if (this.config.hasTty) this.logs.append(STDOUT, `${line}\r\n`);
-    else this.logs.append(STDERR, `${line}\n`);
-    await this.#finish({ exitCode: STATUS_NOT_FOUND, signal: undefined, failure: undefined }, Date.now());
-  }
-
-  /** Waits for the end of lxc-start and frees what the run had. Never rejects: there is nobody to tell but the log. */
-  async #monitor(process: ProcessId, stdio: Stdio): Promise<void> {
-    try {
-      await this.#exitOf(process);
-      await this.#conclude(stdio, Date.now());
-    } catch (error) {
-      this.#runtime.log(`container ${this.id}: ${errorMessage(error)}`);
-      if (this.state.isRunning) this.state.setStopped({ exitCode: -1, signal: undefined }, Date.now());
-    }
-  }
-
-  /** The end of a run, in the order of 2013's Container.monitor: status, streams, unmount, state, save. */
-  async #conclude(stdio: Stdio, finishedAtMs: number): Promise<void> {
-    const exit = this.#judge(await readLxcExit(this.#lxcLog));
-    step('exit', 'container.go, Container.monitor', () => ({ id: this.id, ...exit }));
-    if (exit.failure !== undefined) this.#runtime.log(`container ${this.id}: ${exit.failure}`);
-    await stdio.end();
-    this.#stdio = undefined;
-    await this.#finish(exit, finishedAtMs);
-  }
-
-  async #finish(exit: LxcExit, finishedAtMs: number): Promise<void> {
-    try {
-      await this.filesystem.umount();
-    } catch (error) {
-      this.#runtime.log(`container ${this.id}: ${errorMessage(error)}`); // the run is over all the same
-    }
-    // The state first: who reads the logs to their end then finds the status.
-    this.state.setStopped(exit, finishedAtMs);
-    this.logs.close();
-    await this.save();
-  }
-
-  /** LXC's own init reports a signal as 128 + n, and a start that was killed is a failure to LXC: what we sent, counts. */
-  #judge(exit: LxcExit): LxcExit {
-    const sent = this.#lastSignal === undefined ? undefined : constants.signals[this.#lastSignal];
-    const isKilled = this.#lastSignal === 'SIGKILL' && exit.failure !== undefined;
-    if (sent === undefined || !(isKilled || exit.exitCode === 128 + sent)) return exit;
-    return { exitCode: -1, signal: sent, failure: undefined };
-  }
-
-  async #exitOf({ pid }: ProcessId): Promise<void> {
-    let pidfd: number;
-    try {
-      pidfd = pidfdOpen(pid);
-    } catch (error) {
-      if (hasCode(error, 'ESRCH')) return;
-      throw error;
-    }
-    const { poller } = this.#runtime;
-    await new Promise<void>((resolve) => poller.add(pidfd, () => resolve()));
-    poller.remove(pidfd);
-    closeSync(pidfd);
-  }
-
-  async #adoptStreams(holder: Holder | undefined): Promise<Stdio> {
-    this.logs.open();
-    this.#runBegan = this.logs.end;
-    const stdio = await Stdio.adopt(this.#streamSettings, holder);
-    this.#stdio = stdio;
-    return stdio;
-  }
-
-  get #streamSettings(): StdioSettings {
-    const { root, logs: store, config } = this;
-    const { poller, log } = this.#runtime;
-    const onProblem = (error: unknown): void =>
-      log(`container ${this.id}: cannot keep its output: ${errorMessage(error)}`);
-    return { root, store, poller, onProblem, hasTty: config.hasTty, isStdinOpen: config.isStdinOpen };
-  }
-
-  /** When lxc-start wrote its last line. */
-  async #lxcLogTime(): Promise<number> {
-    try {
-      return (await stat(this.#lxcLog)).mtimeMs;
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return Date.now();
-      throw error;
-    }
   }
 }

@@ -51,6 +51,7 @@ export class LogStore {
   readonly paths: { readonly stdout: string; readonly stderr: string; readonly order: string };
   #files: OpenLog | undefined;
   #end: LogPosition = { stdout: 0, stderr: 0, order: 0 };
+  #runBegan: LogPosition = this.#end;
   readonly #waiters = new Set<() => void>();
 
   constructor(root: string, id: string) {
@@ -66,6 +67,11 @@ export class LogStore {
   /** Where the files end now. Between runs: where they ended at `close`, so open and close once before. */
   get end(): LogPosition {
     return { ...this.#end };
+  }
+
+  /** Where the run that is under way, or the last one, began. */
+  get runBegan(): LogPosition {
+    return { ...this.#runBegan };
   }
 
   /** Makes `end` true between runs, too. */
@@ -85,6 +91,7 @@ export class LogStore {
     const order = size(files.order);
     this.#end = { stdout: size(files.stdout), stderr: size(files.stderr), order: order - (order % RECORD_BYTES) };
     this.#repair(files);
+    this.#runBegan = this.end;
   }
 
   /** The run is over: closes the files and wakes the readers, who then see that nothing more comes. */

@@ -1,7 +1,7 @@
 // What lxc-start's log says of the end of a container. lxc-start itself exits 0 whatever the program returned; the log
 // is also there when the exit happened while no daemon ran.
 
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { hasCode } from '../linux/libc.js';
 
@@ -24,6 +24,27 @@ export async function readLxcExit(logPath: string): Promise<LxcExit> {
     if (!hasCode(error, 'ENOENT')) throw error; // no log: lxc-start did not get as far as that
   }
   return parseLxcExit(log);
+}
+
+/**
+ * The same end, seen by who sent the program a signal: LXC's own init tells of it as 128 + n, and to LXC a start that was
+ * killed is one that failed.
+ */
+export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined): LxcExit {
+  if (sent === undefined) return exit;
+  const signal = constants.signals[sent];
+  const isStartKilled = sent === 'SIGKILL' && exit.failure !== undefined;
+  return isStartKilled || exit.exitCode === 128 + signal ? { exitCode: -1, signal, failure: undefined } : exit;
+}
+
+/** When lxc-start wrote its last line, in milliseconds since 1970; now where there is no log. */
+export async function lxcLogTime(logPath: string): Promise<number> {
+  try {
+    return (await stat(logPath)).mtimeMs;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return Date.now();
+    throw error;
+  }
 }
 
 /** See `readLxcExit`. */

@@ -89,7 +89,7 @@ export abstract class ContainerCommands extends ImageCommands {
       return;
     }
     const input = options.isStdinOpen ? stdin : undefined;
-    await attach(container, { stdin: input, stdout, passesEnd: true, from: container.runBegan });
+    await attach(container, { stdin: input, stdout, passesEnd: true, from: container.logs.runBegan });
   }
 
   /** Starts each container again, with its files as they are, and prints its id. */
@@ -102,7 +102,7 @@ export abstract class ContainerCommands extends ImageCommands {
       await container.start(stdout.terminal);
       if (call.flags.a || call.flags.i) {
         const input = call.flags.i ? stdin : undefined;
-        await attach(container, { stdin: input, stdout, passesEnd: true, from: container.runBegan });
+        await attach(container, { stdin: input, stdout, passesEnd: true, from: container.logs.runBegan });
       } else {
         await writeTo(stdout, `${name}\n`);
       }

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errorMessage } from './errors.js';
 
 const TEMPORARY = /^\.tmp-/;
 
@@ -28,7 +29,7 @@ export async function writeFileAtomically(path: string, content: string, mode: n
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw new Error(`Cannot write ${path}: ${errorMessage(error)}`, { cause: error });
   }
   await syncFolder(folder);
 }

@@ -1,0 +1,221 @@
+// One run of a container: mount, look the program up, make the streams, write config.lxc, spawn lxc-start; and a monitor
+// that sees the exit, drains the streams, unmounts, records and saves.
+//
+// Owns the mount, the streams and the open logs. The monitor alone frees them and moves the state from running to
+// stopped, also for a run that an earlier daemon began.
+//
+// 2013: container.go, Container.Start, start, startPty and monitor
+
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Filesystem } from '../filesystem/filesystem.js';
+import { processExit } from '../linux/process-exit.js';
+import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
+import type { WindowSize } from '../linux/pty.js';
+import { signalContainer } from '../lxc/container-init.js';
+import { lxcConfig } from '../lxc/lxc-config.js';
+import { asSignalled, lxcLogTime, readLxcExit, type LxcExit } from '../lxc/lxc-log.js';
+import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
+import { errorMessage } from '../util/errors.js';
+import { goLogTime } from '../util/go-time.js';
+import { step } from '../util/steps.js';
+import type { Config } from './config.js';
+import type { Holder } from './holder.js';
+import { STDERR, STDOUT, type LogStore } from './log-store.js';
+import { canExecute, SEARCH_PATH } from './program.js';
+import type { Runtime } from './runtime.js';
+import type { State } from './state.js';
+import { Stdio, type StdioSettings } from './stdio.js';
+
+/** The program was not found or cannot be executed. */
+const STATUS_NOT_FOUND = 127;
+
+/** What a run needs of its container. */
+export interface RunSubject {
+  readonly id: string;
+  readonly root: string;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly config: Config;
+  readonly filesystem: Filesystem;
+  readonly state: State;
+  readonly logs: LogStore;
+  save(): Promise<void>;
+}
+
+/** See the head of the file. */
+export class Run {
+  readonly stdio: Stdio;
+  /** Resolves when everything of the run is freed and on disk. Never rejects: the daemon's log is told. */
+  readonly ended: Promise<void>;
+  readonly #subject: RunSubject;
+  readonly #runtime: Runtime;
+  readonly #process: ProcessId;
+  #lastSignal: SignalName | undefined;
+
+  private constructor(subject: RunSubject, runtime: Runtime, process: ProcessId, stdio: Stdio) {
+    this.#subject = subject;
+    this.#runtime = runtime;
+    this.#process = process;
+    this.stdio = stdio;
+    this.ended = this.#monitor();
+  }
+
+  /**
+   * Begins a run. Resolves once lxc-start is a process; with undefined where there is no such program, which then is on
+   * record as a run that has ended. Rejects, with everything undone, where the run could not begin.
+   */
+  static async start(subject: RunSubject, runtime: Runtime, window: WindowSize | undefined): Promise<Run | undefined> {
+    const { filesystem, logs, state, config } = subject;
+    const undo: (() => Promise<void> | void)[] = [];
+    try {
+      // 1. The tree that the program will see.
+      await filesystem.ensureMounted();
+      undo.push(() => filesystem.umount());
+      // 2. The logs, before anything can be printed.
+      logs.open();
+      undo.push(() => logs.close());
+      if (!canExecute(filesystem.rootfs, subject.path)) {
+        await notFound(subject, runtime);
+        return undefined;
+      }
+      // 3. The streams.
+      if (config.hasTty && runtime.lxc.init === undefined) {
+        throw new Error('Cannot start with a terminal: init.lxc.static, a part of LXC, is not installed');
+      }
+      const stdio = await Stdio.create(streamSettings(subject, runtime));
+      undo.push(() => stdio.end());
+      if (window !== undefined) stdio.resize(window);
+      // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
+      const process = await spawnLxc(subject, runtime, stdio);
+      undo.length = 0;
+      state.setRunning(process);
+      return new Run(subject, runtime, process, stdio);
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      throw error;
+    }
+  }
+
+  /** Goes on with a run that an earlier daemon began: its lxc-start is there. */
+  static async adopt(subject: RunSubject, runtime: Runtime, process: ProcessId, holder?: Holder): Promise<Run> {
+    subject.state.adopt(process);
+    subject.logs.open();
+    const stdio = await Stdio.adopt(streamSettings(subject, runtime), holder);
+    step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
+    return new Run(subject, runtime, process, stdio);
+  }
+
+  /** Ends a run that ended while no daemon ran: its last output is still in its streams, its status in LXC's log. */
+  static async conclude(subject: RunSubject, runtime: Runtime, holder?: Holder): Promise<void> {
+    subject.logs.open();
+    const stdio = await Stdio.adopt(streamSettings(subject, runtime), holder);
+    const log = lxcLogPath(subject);
+    await conclude(subject, runtime, stdio, await readLxcExit(log), await lxcLogTime(log));
+  }
+
+  /** Sends a signal to the program. False where it does not run any more. */
+  signal(signal: SignalName): boolean {
+    if (!this.#subject.state.isRunning || !signalContainer(this.#process.pid, signal)) return false;
+    this.#lastSignal = signal;
+    step('signal', 'container.go, Container.Stop', () => ({ id: this.#subject.id, signal }));
+    return true;
+  }
+
+  /** Tells the terminal its size; lxc-start copies it to the terminal inside when it gets SIGWINCH. */
+  resize(window: WindowSize): void {
+    if (!this.#subject.config.hasTty) return;
+    this.stdio.resize(window);
+    withPidfd(this.#process.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
+  }
+
+  /** Waits for the end of lxc-start and frees what the run had. */
+  async #monitor(): Promise<void> {
+    const subject = this.#subject;
+    try {
+      await processExit(this.#runtime.poller, this.#process.pid);
+      const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal);
+      await conclude(subject, this.#runtime, this.stdio, exit, Date.now());
+    } catch (error) {
+      this.#runtime.log(`container ${subject.id}: ${errorMessage(error)}`);
+      if (subject.state.isRunning) subject.state.setStopped({ exitCode: -1, signal: undefined }, Date.now());
+      subject.logs.close();
+    }
+  }
+}
+
+/** Writes config.lxc and spawns lxc-start with it. */
+async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio): Promise<ProcessId> {
+  const { id, root, path, args, filesystem, config } = subject;
+  const { hostname, ramBytes: memoryLimitBytes, hasTty, term } = config;
+  const environment = ['HOME=/', `PATH=${SEARCH_PATH.join(':')}`, ...(hasTty ? [`TERM=${term}`] : [])];
+  const { rootfs } = filesystem;
+  const { terminalPath } = stdio;
+  const text = await lxcConfig({ hostname, rootfs, environment, memoryLimitBytes, terminalPath }, runtime.lxc);
+  const configPath = join(root, 'config.lxc');
+  await writeFile(configPath, text, { mode: 0o644 });
+  step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
+  const logPath = lxcLogPath(subject);
+  await rm(logPath, { force: true }); // the end of an earlier run would be taken for this one's
+  const process = await spawnLxcStart({
+    id,
+    lxcPath: runtime.containersPath,
+    configPath,
+    logPath,
+    underInit: hasTty,
+    command: [path, ...args],
+    stdio: stdio.forLxc,
+  });
+  stdio.closeForLxc();
+  return process;
+}
+
+/** A run of a program that is not there: it begins and ends at once, and says why where its errors go. */
+async function notFound(subject: RunSubject, runtime: Runtime): Promise<void> {
+  const { state, logs, config, path } = subject;
+  state.setRunning(undefined);
+  const line = `${goLogTime(new Date())} Unable to locate ${path}`;
+  if (config.hasTty) logs.append(STDOUT, `${line}\r\n`);
+  else logs.append(STDERR, `${line}\n`);
+  await finish(subject, runtime, { exitCode: STATUS_NOT_FOUND, signal: undefined }, Date.now());
+}
+
+/** The end of a run, in the order of 2013's Container.monitor: status, streams, unmount, state, save. */
+async function conclude(
+  subject: RunSubject,
+  runtime: Runtime,
+  stdio: Stdio,
+  exit: LxcExit,
+  finishedAtMs: number,
+): Promise<void> {
+  step('exit', 'container.go, Container.monitor', () => ({ id: subject.id, ...exit }));
+  if (exit.failure !== undefined) runtime.log(`container ${subject.id}: ${exit.failure}`);
+  await stdio.end();
+  await finish(subject, runtime, exit, finishedAtMs);
+}
+
+async function finish(
+  subject: RunSubject,
+  runtime: Runtime,
+  exit: Pick<LxcExit, 'exitCode' | 'signal'>,
+  finishedAtMs: number,
+): Promise<void> {
+  try {
+    await subject.filesystem.umount();
+  } catch (error) {
+    runtime.log(`container ${subject.id}: ${errorMessage(error)}`); // the run is over all the same
+  }
+  // The state first: who reads the logs to their end then finds the status.
+  subject.state.setStopped(exit, finishedAtMs);
+  subject.logs.close();
+  await subject.save();
+}
+
+function streamSettings({ id, root, logs, config }: RunSubject, { poller, log }: Runtime): StdioSettings {
+  const onProblem = (error: unknown): void => log(`container ${id}: cannot keep its output: ${errorMessage(error)}`);
+  return { root, store: logs, poller, onProblem, hasTty: config.hasTty, isStdinOpen: config.isStdinOpen };
+}
+
+function lxcLogPath({ root }: RunSubject): string {
+  return join(root, 'lxc.log');
+}
