@@ -1,0 +1,119 @@
+// The client at its edges: no daemon, a lost one, an original one, signals, pipes.
+
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { TestDaemon, until } from '../harness.js';
+
+let daemon: TestDaemon;
+before(async () => void (daemon = await TestDaemon.start()));
+after(() => daemon.close());
+
+/** A stand-in for a daemon of 2013: one line of JSON, an array or an error; then `answer`, then the echo of the input. */
+async function withOriginal(answer: string, body: (address: string, lines: string[]) => Promise<void>): Promise<void> {
+  const lines: string[] = [];
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    let text = '';
+    let isAnswered = false;
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      if (isAnswered) return void socket.write(chunk);
+      text += chunk.toString();
+      const newline = text.indexOf('\n');
+      if (newline < 0) return;
+      lines.push(text.slice(0, newline));
+      isAnswered = true;
+      if (!text.startsWith('[')) {
+        socket.end('Error: json: cannot unmarshal object into Go value of type []string\n');
+      } else {
+        socket.write(answer + text.slice(newline + 1));
+        socket.on('end', () => socket.end());
+      }
+    });
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  try {
+    await body(`127.0.0.1:${(server.address() as AddressInfo).port}`, lines); // a server that listens has one
+  } finally {
+    server.close();
+  }
+}
+
+test('an original daemon gets the call again as an array, with the input and without -d', async () => {
+  await withOriginal('', async (DOCKER, lines) => {
+    const result = await daemon.tsdock(['run', '-it', '-a', 'base', 'cat'], 'through\n', { DOCKER });
+    assert.deepEqual(result, { status: 0, stdout: 'through\n', stderr: '' });
+    assert.equal(lines[1], '["run","-i","-t","-a","base","cat"]');
+    await daemon.tsdock(['run', '-d', 'base', 'true'], '', { DOCKER });
+    assert.equal(lines.at(-1), '["run","base","true"]');
+  });
+});
+
+test('an error of an original daemon is status 1', async () => {
+  await withOriginal('Error: No such image: nosuch\n', async (DOCKER) => {
+    const result = await daemon.tsdock(['run', 'nosuch', 'true'], '', { DOCKER });
+    assert.deepEqual(result, { status: 1, stdout: 'Error: No such image: nosuch\n', stderr: '' });
+  });
+});
+
+test('an absent daemon is one sentence: which address was tried, and how to start one', async () => {
+  const { status, stdout, stderr } = await daemon.tsdock(['ps'], '', { DOCKER: '127.0.0.1:1' });
+  assert.equal(status, 1);
+  assert.equal(stdout, '');
+  assert.match(
+    stderr,
+    /^tsdock: Cannot reach a daemon at 127\.0\.0\.1:1 \(connection refused\): start one with "sudo tsdock -d", or set DOCKER=HOST:PORT\n$/,
+  );
+});
+
+test('a lost daemon is one sentence, and the container goes on', async () => {
+  const { result } = daemon.client(['run', '-c', 'left alone', 'base', 'sleep', '100']);
+  await until(async () => /left alone/.test(await daemon.call('ps')), 'it runs');
+  await daemon.end('SIGKILL');
+  const { status, stderr } = await result;
+  assert.equal(status, 1);
+  assert.match(stderr, /^tsdock: Lost the daemon at 127\.0\.0\.1:\d+ before the call ended: [^\n]+\n$/);
+  await daemon.begin();
+  assert.match(await daemon.call('ps'), /left alone/);
+});
+
+test('TSDOCK_VERBATIM=1 sends the words as they are', async () => {
+  const { stdout } = await daemon.tsdock(['run', 'base', 'true'], '', { TSDOCK_VERBATIM: '1' });
+  assert.match(stdout, /^[0-9a-f]{8}\n$/);
+});
+
+test("SIGINT and SIGTERM without a terminal are the program's", async () => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const script = `trap "echo caught; exit 5" ${signal.slice(3)}; echo up; while :; do usleep 20000; done`;
+    const { child, result } = daemon.client(['run', 'base', 'sh', '-c', script]);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    child.kill(signal);
+    const { status, stdout } = await result;
+    assert.deepEqual({ status, stdout }, { status: 5, stdout: 'up\ncaught\n' });
+  }
+});
+
+test('a reader that goes away ends the client', async () => {
+  const { child, result } = daemon.client(['run', '-c', 'endless', 'base', 'yes']);
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  child.stdout?.destroy();
+  assert.equal((await result).status, 1);
+  const [id = ''] = /^\w{8}(?=.*endless)/m.exec(await daemon.call('ps')) ?? [];
+  assert.equal(await daemon.call('rm', '-f', id), '');
+});
+
+test('input that the program does not read holds nothing up', async () => {
+  const result = await daemon.tsdock(
+    ['run', '-i', '-a', 'base', 'sh', '-c', 'read x; echo "$x"'],
+    `first\n${'x'.repeat(3_000_000)}`,
+  );
+  assert.deepEqual({ status: result.status, stdout: result.stdout }, { status: 0, stdout: 'first\n' });
+});
+
+test('megabytes of input reach the program whole', async () => {
+  const input = Buffer.alloc(20_000_000, 'tsdock');
+  const { stdout } = await daemon.tsdock(['run', '-i', '-a', 'base', 'sha256sum'], input);
+
+  assert.equal(stdout, `${createHash('sha256').update(input).digest('hex')}  -\n`);
+});
