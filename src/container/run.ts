@@ -12,7 +12,7 @@ import type { Filesystem } from '../filesystem/filesystem.js';
 import { processExit } from '../linux/process-exit.js';
 import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
-import { signalContainer } from '../lxc/container-init.js';
+import { endWithProgram, signalContainer } from '../lxc/container-init.js';
 import { lxcConfig } from '../lxc/lxc-config.js';
 import { asSignalled, lxcLogTime, readLxcExit, type LxcExit } from '../lxc/lxc-log.js';
 import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
@@ -133,7 +133,10 @@ export class Run {
   async #monitor(): Promise<void> {
     const subject = this.#subject;
     try {
-      await processExit(this.#runtime.poller, this.#process.pid);
+      const { poller } = this.#runtime;
+      const { pid } = this.#process;
+      if (subject.config.hasTty) await endWithProgram(poller, pid);
+      await processExit(poller, pid);
       const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal);
       await conclude(subject, this.#runtime, this.stdio, exit, Date.now());
     } catch (error) {

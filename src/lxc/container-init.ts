@@ -5,12 +5,18 @@
 //
 // 2013: container.go, Container.Stop (lxc-kill) and Container.kill
 
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../linux/libc.js';
+import type { Poller } from '../linux/poller.js';
+import { processExit } from '../linux/process-exit.js';
 import { pidfdSendSignal, processChildren, withPidfd, type SignalName } from '../linux/process.js';
 
 const POLL_MS = 2;
+/** How long LXC may take until its init runs. */
+const INIT_TIMEOUT_MS = 10_000;
+/** The program's pid inside, under init. */
+const PROGRAM_PID = 2;
 
 /** The pid of the container's first process. Undefined where it is not there yet, or not any more. */
 export function containerInit(lxcStartPid: number): number | undefined {
@@ -33,12 +39,42 @@ export async function waitForProgram(lxcStartPid: number, timeoutMs: number): Pr
   return false;
 }
 
+/**
+ * Under LXC's own init the program is process 2, and init waits for whatever the program leaves in the background. Here,
+ * as without init, the end of the program is the end of the container: init is then told to end the rest.
+ */
+export async function endWithProgram(poller: Poller, lxcStartPid: number): Promise<void> {
+  await waitForProgram(lxcStartPid, INIT_TIMEOUT_MS);
+  for (let init = containerInit(lxcStartPid); init !== undefined; init = containerInit(lxcStartPid)) {
+    const children = processChildren(init);
+    const program = children.find((pid) => innerPid(pid) === PROGRAM_PID);
+    if (program !== undefined) await processExit(poller, program);
+    // Others without it: it ended before it could be seen.
+    if (children.length > 0) {
+      signalContainer(lxcStartPid, 'SIGTERM');
+      return;
+    }
+    await sleep(POLL_MS);
+  }
+}
+
 /** Sends a signal to the container's first process. False where there is none. */
 export function signalContainer(lxcStartPid: number, signal: SignalName): boolean {
   const init = containerInit(lxcStartPid);
   if (init === undefined) return false;
   // The handle is taken before the check that it is still the child: a pid that was used again cannot pass.
   return withPidfd(init, (pidfd) => containerInit(lxcStartPid) === init && pidfdSendSignal(pidfd, signal)) ?? false;
+}
+
+/** The pid of a process in the innermost namespace that it is in. */
+function innerPid(pid: number): number | undefined {
+  try {
+    const [, pids = ''] = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    return Number(pids.split(/\s+/).at(-1));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
 }
 
 function executable(pid: number): string | undefined {

@@ -48,7 +48,7 @@ export async function lxcVersion(): Promise<string> {
 
 /** The arguments of lxc-start, in its order. DEBUG is the level that tells when the program ended, also with status 0. */
 export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit, command }: LxcStart): string[] {
-  const init = underInit ? [INIT_INSIDE, '-n', id, '--'] : [];
+  const init = underInit ? [INIT_INSIDE, '-q', '-n', id, '--'] : [];
   // -F: do not become a daemon. -C: hand no other descriptor on to the program.
   const options = ['-F', '-C', '-n', id, '-P', lxcPath, '-f', configPath, '-l', 'DEBUG', '-o', logPath];
   return [...options, '--', ...init, ...command];

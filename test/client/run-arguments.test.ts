@@ -65,11 +65,23 @@ test('prepareCall() leaves the words after the image alone', () => {
   assert.equal(said(throughPipes('run -- -it x')), 'run -a -- -it x');
 });
 
-test('prepareCall() takes the value of -c for no flag and no image', () => {
-  const value = prepareCall(['run', '-c', '-it', 'base', 'ls'], false, false);
-  assert.deepEqual(value.words, ['run', '-a', '-c', '-it', 'base', 'ls']);
+test('prepareCall() takes the value of -c for no image', () => {
+  assert.equal(said(throughPipes('run -c -x base')), 'run -a -c -x base');
+  assert.equal(throughPipes('run -c -x base').hasTty, true, 'a run without a command');
   assert.equal(said(throughPipes('run -c=-d base ls')), 'run -a -c=-d base ls');
-  assert.deepEqual(throughPipes('run -c -d base ls').wordsForOriginal, ['run', '-a', '-c', '-d', 'base', 'ls']);
+});
+
+test('prepareCall() does not split the value of -c', () => {
+  assert.equal(said(throughPipes('run -c -it base ls')), 'run -a -c -it base ls');
+});
+
+test('prepareCall() does not take the value of -c for a flag', () => {
+  assert.equal(said(throughPipes('run -c -d base ls')), 'run -a -c -d base ls');
+  assert.equal(throughPipes('run -c -i base cat').sendsInput, false);
+});
+
+test('prepareCall() does not take the value of -c off before an original daemon', () => {
+  assert.deepEqual(throughPipes('run -a -c -d base ls').wordsForOriginal, ['run', '-a', '-c', '-d', 'base', 'ls']);
 });
 
 test('prepareCall() takes -d off before an original daemon', () => {
@@ -80,7 +92,7 @@ test('prepareCall() takes -d off before an original daemon', () => {
 });
 
 test('prepareCall() takes a run without a command for a shell: interactive, whatever the flags', () => {
-  for (const line of ['run', 'run base', 'run -a base', 'run -c x base']) {
+  for (const line of ['run', 'run base', 'run -a base', 'run -c x base', 'run -i=false base']) {
     const call = throughPipes(line);
     assert.deepEqual([call.sendsInput, call.isAttached, call.hasTty], [true, true, true], line);
   }
@@ -119,6 +131,6 @@ test('prepareCall() is attached by attach, and by start with -a or -i', () => {
   assert.equal(throughPipes('stop -a id').isAttached, false);
 });
 
-test('prepareCall() leaves a call without words alone', () => {
-  assert.deepEqual(prepareCall([], true, false).words, []);
+test('prepareCall() asks for help by one empty word: no word at all crashes an original daemon', () => {
+  assert.deepEqual(prepareCall([], true, false).wordsForOriginal, ['']);
 });

@@ -9,6 +9,11 @@ const SOCKET = `tsdock-test-${process.pid}`;
 const tmux = (...args: string[]): string => execFileSync('tmux', ['-L', SOCKET, '-f', '/dev/null', ...args]).toString();
 const screen = (): string => tmux('capture-pane', '-p', '-t', 'main');
 const type = (...keys: string[]): string => tmux('send-keys', '-t', 'main', ...keys);
+/** Types a line on a screen that has been emptied. A quoted '' inside a word keeps what is typed from what is printed. */
+function enter(line: string): void {
+  tmux('send-keys', '-R', '-t', 'main');
+  type(line, 'Enter');
+}
 const shows = (pattern: RegExp): Promise<void> =>
   until(() => pattern.test(screen()), `the screen shows ${String(pattern)}: ${screen()}`);
 
@@ -17,7 +22,7 @@ before(async () => {
   daemon = await TestDaemon.start();
   const env = `DOCKER=127.0.0.1:${daemon.tcp.port} PS1='host> ' TSDOCK='${process.execPath} ${PROGRAM}'`;
   tmux('new-session', '-d', '-s', 'main', '-x', '90', '-y', '30', `env ${env} sh`);
-  await shows(/host> /);
+  await shows(/host>\s*$/);
 });
 after(async () => {
   tmux('kill-server');
@@ -25,51 +30,45 @@ after(async () => {
 });
 
 test('tsdock run base sh is a shell with a terminal, job control, and the size of the window', async () => {
-  type('$TSDOCK run base /bin/sh', 'Enter');
-  await shows(/\/ # /);
-  type('tty; stty size; echo pid $$', 'Enter');
+  enter('$TSDOCK run base /bin/sh');
+  await shows(/\/ #\s*$/);
+  enter('tty; stty size; echo pid $$');
   await shows(/\/dev\/pts\/\d+\n30 90\npid 2\n/);
   tmux('resize-window', '-t', 'main', '-x', '100', '-y', '35');
-  await until(() => {
-    type('clear; stty size', 'Enter');
-    return /35 100/.test(screen());
-  }, 'the new size is known inside');
-  type('clear; sleep 100', 'Enter');
-  await shows(/sleep 100\n/);
+  enter('until [ "$(stty size)" = "35 100" ]; do usleep 20000; done; echo res\'\'ized');
+  await shows(/\nresized\n/);
+  enter("echo asl''eep; sleep 100");
+  await shows(/\nasleep\n/);
   type('C-c');
-  type('echo after $?', 'Enter');
-  await shows(/after 130/);
-  type('clear; sleep 100 &', 'Enter');
-  type('jobs', 'Enter');
+  enter('echo after $?');
+  await shows(/\nafter 130\n/);
+  enter('sleep 100 &');
+  enter('jobs');
   await shows(/Running +sleep 100/);
   assert.doesNotMatch(screen(), /no job control|can't access tty/);
-  type('echo arrow', 'Enter');
+  enter('echo arrow');
   await shows(/\narrow\n/);
-  type('clear', 'Enter');
-  type('Up', 'Up', 'BSpace', 'S', 'Enter');
+  type('Up', 'BSpace', 'S', 'Enter');
   await shows(/\narroS\n/);
 });
 
 test('exit 7 is the exit status outside, and the terminal is sane again', async () => {
-  type('exit 7', 'Enter');
-  await shows(/host> /);
-  type('clear; echo status $?', 'Enter');
-  await shows(/status 7\n/);
-  type('stty -a', 'Enter');
-  await shows(/[^-]icanon/);
-  assert.match(screen(), /[^-]echo /);
+  enter('exit 7');
+  await shows(/host>\s*$/);
+  enter('echo status $?; stty -a');
+  await shows(/\nstatus 7\n[\s\S]* icanon [\s\S]* echo /);
 });
 
 test('Ctrl-D ends the shell', async () => {
-  type('clear; $TSDOCK run base /bin/sh', 'Enter');
-  await shows(/\/ # /);
+  enter('$TSDOCK run base /bin/sh');
+  await shows(/\/ #\s*$/);
   type('C-d');
-  await shows(/host> /);
+  await shows(/host>\s*$/);
 });
 
 test('a lost daemon leaves one sentence and a sane terminal; the container goes on', async () => {
-  type('clear; $TSDOCK run -c survivor base /bin/sh; stty -a | grep -c " -icanon"', 'Enter');
-  await shows(/\/ # /);
+  enter('$TSDOCK run -c survivor base /bin/sh; stty -a | grep -c " -icanon"');
+  await shows(/\/ #\s*$/);
   await daemon.end('SIGKILL');
   await shows(/tsdock: Lost the daemon at 127\.0\.0\.1:\d+ before the call ended.*\n0\n/s);
   await daemon.begin();
@@ -78,11 +77,12 @@ test('a lost daemon leaves one sentence and a sane terminal; the container goes 
 
 test('attach -i takes a shell over, and SIGTERM to the client restores the terminal', async () => {
   const [id = ''] = /^\w{8}(?=.*survivor)/m.exec(await daemon.call('ps')) ?? [];
-  type(`clear; $TSDOCK attach -i ${id}; stty -a | grep -c " -icanon"`, 'Enter');
-  type('echo here', 'Enter');
+  enter(`$TSDOCK attach -i ${id}; stty -a | grep -c " -icanon"`);
+  await until(() => pidOf(`attach -i ${id}`) !== undefined, 'the client runs');
+  enter("echo he''re");
   await shows(/\nhere\n/);
   process.kill(pidOf(`attach -i ${id}`) ?? 0, 'SIGTERM');
-  await shows(/\n0\n/);
+  await shows(/# 0\n/); // right behind the prompt of the shell inside
   assert.match(await daemon.call('ps'), /Up .*survivor/);
 });
 

@@ -1,0 +1,84 @@
+// config.json and userdata.json: what is not known survives a rewrite, what is damaged is named.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { configFromJSON, configToJSON, DEFAULT_TERM } from '../../src/container/config.js';
+import {
+  objectIn,
+  readJsonObject,
+  readJsonObjectIfThere,
+  withUnknownKeys,
+} from '../../src/container/container-file.js';
+import { temporaryFolder } from '../archive/tar-builder.js';
+
+test('readJsonObject() reads an object', async (t) => {
+  const path = join(temporaryFolder(t), 'config.json');
+  writeFileSync(path, '{"Id":"x"}\n');
+  assert.deepEqual(await readJsonObject(path), { Id: 'x' });
+});
+
+test('readJsonObject() names the file that holds something else, is damaged or is missing', async (t) => {
+  const path = join(temporaryFolder(t), 'config.json');
+  await assert.rejects(readJsonObject(path), new RegExp(`^Error: Cannot read ${path}: ENOENT`));
+  for (const [text, why] of [
+    ['', 'Unexpected end'],
+    ['{"Id":"x"', ''],
+    ['\0\0\0', ''],
+    ['[]', 'it holds no JSON object'],
+    ['null', 'it holds no JSON object'],
+    ['"x"', 'it holds no JSON object'],
+  ] as const) {
+    writeFileSync(path, text);
+    await assert.rejects(readJsonObject(path), new RegExp(`^Error: Cannot read ${path}: ${why}`), text);
+  }
+});
+
+test('readJsonObjectIfThere() takes a missing file for an empty object, and no other failure', async (t) => {
+  const folder = temporaryFolder(t);
+  assert.deepEqual(await readJsonObjectIfThere(join(folder, 'missing')), {});
+  await assert.rejects(readJsonObjectIfThere(folder), /EISDIR/);
+  writeFileSync(join(folder, 'damaged'), '{');
+  await assert.rejects(readJsonObjectIfThere(join(folder, 'damaged')), /Cannot read/);
+});
+
+test('objectIn() is an empty object where the member is none', () => {
+  assert.deepEqual(objectIn({ a: { b: 1 } }, 'a'), { b: 1 });
+  for (const value of [null, 1, 'x', [], undefined]) assert.deepEqual(objectIn({ a: value }, 'a'), {});
+});
+
+test('withUnknownKeys() writes what is known in its order, then what is not', () => {
+  assert.equal(
+    withUnknownKeys({ b: 1, a: 2 }, { z: [1], b: 9, y: { k: null } }),
+    '{"b":1,"a":2,"z":[1],"y":{"k":null}}',
+  );
+});
+
+test('withUnknownKeys() keeps unknown keys one level down as well', () => {
+  assert.equal(
+    withUnknownKeys({ Config: { Tty: true }, State: { Pid: 0 } }, { Config: { Tty: false, User: 'x' }, State: 5 }),
+    '{"Config":{"Tty":true,"User":"x"},"State":{"Pid":0}}',
+  );
+});
+
+test('withUnknownKeys() does not merge lists', () => {
+  assert.equal(withUnknownKeys({ Args: ['a'] }, { Args: ['b', 'c'] }), '{"Args":["a"]}');
+});
+
+test('withUnknownKeys() keeps the order of a map with keys like integers', () => {
+  const read = JSON.parse('{"Network":{"Ports":{"443":"1","80":"2"}}}') as Record<string, unknown>; // just written so
+  assert.equal(withUnknownKeys({ Id: 'x' }, read), '{"Id":"x","Network":{"Ports":{"443":"1","80":"2"}}}');
+});
+
+test('configFromJSON() reads what configToJSON() wrote, keys of 2013 first', () => {
+  const config = { hostname: 'h', ramBytes: 5, hasTty: true, isStdinOpen: true, term: 'vt100' };
+  assert.deepEqual(configFromJSON(configToJSON(config), 'id'), config);
+  assert.deepEqual(Object.keys(configToJSON(config)), ['Hostname', 'Ram', 'Tty', 'OpenStdin', 'Term']);
+});
+
+test('configFromJSON() takes what is missing or of another type for a plain container', () => {
+  const plain = { hostname: 'id', ramBytes: 0, hasTty: false, isStdinOpen: false, term: DEFAULT_TERM };
+  assert.deepEqual(configFromJSON({}, 'id'), plain);
+  assert.deepEqual(configFromJSON({ Hostname: '', Ram: '5', Tty: 1, OpenStdin: 'true', Term: null }, 'id'), plain);
+});

@@ -1,0 +1,149 @@
+// The LXC configuration of a container, for each kind of machine.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { lxcConfig, readLxcMachine, type LxcMachine, type LxcSettings } from '../../src/lxc/lxc-config.js';
+
+const MACHINE: LxcMachine = {
+  hasNewKeys: true,
+  isUnifiedCgroup: true,
+  lastCapability: 40,
+  init: '/usr/sbin/init.lxc.static',
+};
+const SETTINGS: LxcSettings = {
+  hostname: 'abcd1234',
+  rootfs: '/var/lib/tsdock/containers/abcd1234/rootfs',
+  environment: ['HOME=/', 'PATH=/bin'],
+  memoryLimitBytes: 0,
+  terminalPath: undefined,
+};
+
+/** The values of `key`, in order. */
+async function values(
+  key: string,
+  settings: Partial<LxcSettings> = {},
+  machine: Partial<LxcMachine> = {},
+): Promise<string[]> {
+  const text = await lxcConfig({ ...SETTINGS, ...settings }, { ...MACHINE, ...machine });
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  assert.deepEqual(
+    lines.filter((line) => !/^lxc\.[\w.]+ = \S/.test(line) || line.includes('{{')),
+    [],
+    'every line is a key with a value',
+  );
+  return lines.flatMap((line) => (line.startsWith(`${key} = `) ? [line.slice(key.length + 3)] : []));
+}
+
+test('lxcConfig() uses the keys of LXC 2.1 and later', async () => {
+  assert.deepEqual(await values('lxc.uts.name'), ['abcd1234']);
+  assert.deepEqual(await values('lxc.rootfs.path'), [`dir:${SETTINGS.rootfs}`]);
+  assert.deepEqual(await values('lxc.net.0.type'), ['empty']);
+  assert.deepEqual(await values('lxc.net.0.flags'), ['up']);
+  assert.deepEqual(await values('lxc.utsname'), []);
+});
+
+test('lxcConfig() uses the keys of 2013 for an older LXC', async () => {
+  const old = { hasNewKeys: false, isUnifiedCgroup: false };
+  assert.deepEqual(await values('lxc.utsname', {}, old), ['abcd1234']);
+  assert.deepEqual(await values('lxc.rootfs', {}, old), [SETTINGS.rootfs]);
+  assert.deepEqual(await values('lxc.network.type', {}, old), ['empty']);
+  assert.deepEqual(await values('lxc.network.flags', {}, old), ['up']);
+  assert.deepEqual(await values('lxc.uts.name', {}, old), []);
+});
+
+test('lxcConfig() writes spaces of the root folder as \\040 where old keys name paths of the host', async () => {
+  const entries = await values('lxc.mount.entry', { rootfs: '/a b/c d/rootfs' }, { hasNewKeys: false });
+  assert.ok(entries.some((entry) => entry.startsWith('sysfs /a\\040b/c\\040d/rootfs/sys sysfs ')));
+});
+
+test('lxcConfig() limits devices through the cgroups that are mounted', async () => {
+  for (const [isUnifiedCgroup, prefix, other] of [
+    [true, 'lxc.cgroup2', 'lxc.cgroup'],
+    [false, 'lxc.cgroup', 'lxc.cgroup2'],
+  ] as const) {
+    assert.deepEqual(await values(`${prefix}.devices.deny`, {}, { isUnifiedCgroup }), ['a']);
+    assert.ok((await values(`${prefix}.devices.allow`, {}, { isUnifiedCgroup })).includes('c 1:3 rwm'));
+    assert.deepEqual(await values(`${other}.devices.deny`, {}, { isUnifiedCgroup }), []);
+  }
+});
+
+test('lxcConfig() sets a memory limit where there is one, in the key of the cgroup version', async () => {
+  const limit = { memoryLimitBytes: 300_000_000 };
+  assert.deepEqual(await values('lxc.cgroup2.memory.max', limit), ['300000000']);
+  assert.deepEqual(await values('lxc.cgroup.memory.limit_in_bytes', limit, { isUnifiedCgroup: false }), ['300000000']);
+  assert.deepEqual(
+    await values('lxc.cgroup.memory.limit_in_bytes', limit, { hasNewKeys: false, isUnifiedCgroup: false }),
+    ['300000000'],
+  );
+  assert.deepEqual(await values('lxc.cgroup2.memory.max'), []);
+});
+
+test('lxcConfig() leaves the console out without a terminal', async () => {
+  assert.deepEqual(await values('lxc.console.path'), ['none']);
+  assert.deepEqual(await values('lxc.console', {}, { hasNewKeys: false }), ['none']);
+  assert.ok((await values('lxc.mount.entry')).every((entry) => !entry.includes('init')));
+});
+
+test('lxcConfig() gives a container with a terminal its peer and LXC its init', async () => {
+  const terminal = { terminalPath: '/dev/pts/7' };
+  assert.deepEqual(await values('lxc.console.path', terminal), ['/dev/pts/7']);
+  assert.ok(
+    (await values('lxc.mount.entry', terminal)).includes(
+      '/usr/sbin/init.lxc.static dev/.tsdock-init none bind,ro,create=file 0 0',
+    ),
+  );
+});
+
+test('lxcConfig() leaves the init out where the machine has none', async () => {
+  const entries = await values('lxc.mount.entry', { terminalPath: '/dev/pts/7' }, { init: undefined });
+  assert.ok(entries.every((entry) => !entry.includes('tsdock-init')));
+});
+
+test('lxcConfig() writes a line for each variable, in order, and these alone', async () => {
+  assert.deepEqual(await values('lxc.environment'), ['HOME=/', 'PATH=/bin']);
+});
+
+test('lxcConfig() drops the capabilities of 2013 and what reads the files of the host', async () => {
+  for (const machine of [{}, { hasNewKeys: false }]) {
+    const dropped = (await values('lxc.cap.drop', {}, machine)).join(' ').split(' ');
+    for (const name of [
+      'sys_admin',
+      'mknod',
+      'sys_module',
+      'sys_rawio',
+      'net_raw',
+      'setpcap',
+      'mac_admin',
+      'dac_read_search',
+    ])
+      assert.ok(dropped.includes(name), name);
+    for (const number of ['34', '35', '36', '37', '38', '39', '40']) assert.ok(dropped.includes(number), number);
+  }
+});
+
+test('lxcConfig() names no capability that the kernel does not know', async () => {
+  const dropped = (await values('lxc.cap.drop', {}, { lastCapability: 37 })).join(' ').split(' ');
+  assert.deepEqual(
+    dropped.filter((name) => /^\d+$/.test(name)),
+    ['34', '35', '36', '37'],
+  );
+});
+
+test('lxcConfig() lets no value add a line', async () => {
+  const evil = 'x\nlxc.hook.pre-start = /bin/sh';
+  for (const settings of [{ hostname: evil }, { rootfs: evil }, { environment: [evil] }, { terminalPath: evil }])
+    await assert.rejects(lxcConfig({ ...SETTINGS, ...settings }, MACHINE), /is not one line of text/);
+});
+
+test('readLxcMachine() knows the generation of the keys by the version', () => {
+  for (const version of ['2.1.0', '2.1.1', '3.0.3', '5.0.2', '10.0', '5.0.2-devel', '2.10.0'])
+    assert.equal(readLxcMachine(version).hasNewKeys, true, version);
+  for (const version of ['0.8.0-rc1', '1.0.8', '1.1.5', '2.0.11', '2.0', ''])
+    assert.equal(readLxcMachine(version).hasNewKeys, false, version);
+});
+
+test('readLxcMachine() reads the kernel of this machine', () => {
+  const { lastCapability, init } = readLxcMachine('5.0.2');
+  assert.ok(lastCapability >= 37 && lastCapability < 64, String(lastCapability));
+  assert.match(init ?? '/init.lxc.static', /^\/.*init\.lxc\.static$/);
+});
