@@ -11,6 +11,7 @@ import { FlagError, HELP_REQUESTED, parseFlags } from './rcli/flags.js';
 import { PROGRAM, usageText } from './rcli/usage.js';
 import { errorMessage } from './util/errors.js';
 
+// DIFFERS D13: data lies under /var/lib/tsdock, so that an installed Docker is never touched.
 const program = command('[-d [OPTIONS] | COMMAND [arg...]]', '', 'Run the daemon, or send a command to one.', {
   d: bool(false, 'Run the daemon'),
   g: string('/var/lib/tsdock', 'Data directory of the daemon'),

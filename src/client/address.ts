@@ -6,6 +6,7 @@ export interface DaemonAddress {
   port: number;
 }
 
+/** DIFFERS D12: the original listened on every interface. */
 export const DEFAULT_ADDRESS = '127.0.0.1:4242';
 const DEFAULT_PORT = 4242;
 

@@ -1,5 +1,7 @@
 // Moves what a container prints from its FIFOs into its log files, as it comes.
 //
+// DIFFERS D14: the original kept a container's logs and streams in memory, and lost them with the daemon.
+//
 // The bytes go by splice(2) and never through the daemon's memory: at every instant each of them is either still in a
 // FIFO, which the holder process keeps alive, or in the log. That is why a killed daemon loses and doubles nothing, and
 // why a container that prints fast costs the daemon no memory. Where the log cannot be written (a full disk), the pump

@@ -35,7 +35,12 @@ export interface LxcMachine {
   init: string | undefined;
 }
 
-/** Where LXC's own init is seen inside a container with a terminal. */
+/**
+ * DIFFERS D15: `-t` of the original was three terminals, none of them controlling, without echo. Here it is one, under LXC's
+ * own init, so that Ctrl-C and job control work.
+ *
+ * Where LXC's own init is seen inside a container with a terminal.
+ */
 export const INIT_INSIDE = '/dev/.tsdock-init';
 
 /** syslog, wake_alarm, block_suspend, audit_read, perfmon, bpf, checkpoint_restore: younger than LXC 0.8's list of names. */

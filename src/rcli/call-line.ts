@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { CallerTerminal } from './reply.js';
 import { errorMessage } from '../util/errors.js';
 
+// DIFFERS D11: the original read lines without end and waited for them for ever.
 /** The longest line that is taken, in bytes. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 /** The most words that a call may have. */

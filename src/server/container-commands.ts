@@ -62,6 +62,7 @@ export abstract class ContainerCommands extends ImageCommands {
     if (call === undefined) return;
     const { flags } = call;
     const [imageName = '', ...given] = call.args;
+    // QUIRK Q04: without a command it is an interactive, attached shell, whatever the flags (but for our own `-d`).
     const isShell = given.length === 0;
     const [path = '', ...rest] = isShell ? DEFAULT_COMMAND : given;
     const options = {

@@ -68,7 +68,7 @@ export abstract class LookCommands extends ContainerCommands {
     }
   }
 
-  /** Without flags all of stdout, then all of stderr, as in 2013. */
+  /** QUIRK Q03: without flags all of stdout, then all of stderr, whatever came first. */
   async CmdLogs(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
     const call = logs.parse(stdout, args);
     if (call === undefined) return;
@@ -100,6 +100,7 @@ export abstract class LookCommands extends ContainerCommands {
     const { i, o, e } = call.flags;
     if (!o && !e) return;
     if (stdout.terminal !== undefined) container.resize(stdout.terminal);
+    // QUIRK Q02: the end of an attached input is not passed on; the program's input stays open for the next caller.
     const input = i ? stdin : undefined;
     const streams = { stdout: o, stderr: e };
     await attach(container, { stdin: input, stdout, passesEnd: false, from: container.logs.end, streams });
