@@ -7,6 +7,7 @@
 
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
 import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
@@ -37,7 +38,7 @@ export const STOP_TIMEOUT_S = 10;
 /** How long a container may take to get as far as its program, and to be gone once killed. */
 const LXC_TIMEOUT_MS = 10_000;
 /** How often a container that cannot be signalled yet is tried again. */
-const KILL_RETRY_MS = 5;
+const RETRY_MS = 5;
 
 /** What a new container is made from. */
 export interface NewContainer {
@@ -69,7 +70,8 @@ export class Container {
   /** the run that is under way, or the last one */
   #run: Run | undefined;
   #saving: Promise<void> = Promise.resolve();
-  #isStarting = false;
+  #starting: Promise<void> | undefined;
+  #isRetired = false;
 
   private constructor(runtime: Runtime, root: string, json: JsonObject, userData: JsonObject) {
     const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
@@ -147,14 +149,14 @@ export class Container {
    */
   async start(window?: WindowSize): Promise<void> {
     // DIFFERS D06: to start a running container crashed the original.
-    if (this.state.isRunning || this.#isStarting) throw new Error(`Container ${this.id} is already running`);
-    this.#isStarting = true;
+    if (this.state.isRunning || this.#starting !== undefined)
+      throw new Error(`Container ${this.id} is already running`);
+    if (this.#isRetired) throw new Error(`No such container: ${this.id}`);
+    this.#starting = this.#start(window);
     try {
-      await this.settled();
-      this.#run = await Run.start(this, this.#runtime, window);
-      if (this.#run !== undefined) await this.#record(this.#run);
+      await this.#starting;
     } finally {
-      this.#isStarting = false;
+      this.#starting = undefined;
     }
   }
 
@@ -168,16 +170,20 @@ export class Container {
     if (!this.state.isRunning) return;
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
-    this.signal('SIGTERM');
-    if (!(await this.waitTimeout(seconds * 1000))) await this.kill();
+    const deadline = performance.now() + seconds * 1000;
+    // Under LXC's own init the program comes a moment after init.
+    while (!this.signal('SIGTERM') && performance.now() < deadline && this.state.isRunning) await sleep(RETRY_MS);
+    if (!(await this.waitTimeout(deadline - performance.now()))) await this.kill();
   }
 
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
     const deadline = performance.now() + LXC_TIMEOUT_MS;
+    // In the middle of its own work LXC would not clean up behind a first process that is killed.
+    if (this.state.isRunning) await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
     while (this.state.isRunning) {
       const isSent = this.signal('SIGKILL');
-      if (await this.waitTimeout(isSent ? LXC_TIMEOUT_MS : KILL_RETRY_MS)) return;
+      if (await this.waitTimeout(isSent ? LXC_TIMEOUT_MS : RETRY_MS)) return;
       if (performance.now() < deadline) continue;
       // Its first process never came, or does not go: then the monitor process itself.
       withPidfd(this.state.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
@@ -216,6 +222,18 @@ export class Container {
   /** Tells its terminal the size. Without a terminal there is nobody to tell. */
   resize(window: WindowSize): void {
     if (this.state.isRunning) this.#run?.resize(window);
+  }
+
+  /**
+   * Ends it for good: stops it, or kills it with `isForced`, and lets it start no more. Resolves when everything of its
+   * runs is freed and on disk.
+   */
+  async retire(isForced: boolean): Promise<void> {
+    this.#isRetired = true;
+    await this.#starting?.catch(() => undefined); // whoever starts it is told
+    if (isForced) await this.kill();
+    else await this.stop();
+    await this.settled();
   }
 
   /** Writes config.json. Saves of one container happen one after the other. 2013: Container.save */
@@ -258,6 +276,12 @@ export class Container {
       Filesystem: filesystem.toJSON(),
       State: state.toJSON(),
     };
+  }
+
+  async #start(window: WindowSize | undefined): Promise<void> {
+    await this.settled();
+    this.#run = await Run.start(this, this.#runtime, window);
+    if (this.#run !== undefined) await this.#record(this.#run);
   }
 
   /** A run has begun: keeps its streams and its state safe from the end of this daemon. What cannot be kept is ended. */

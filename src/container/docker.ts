@@ -4,6 +4,7 @@
 
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeCgroups } from '../lxc/cgroups.js';
 import { findLxcStarts } from '../lxc/lxc-start.js';
 import { isTemporary, removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
@@ -67,9 +68,7 @@ export class Docker {
    * and is emptied afterwards. 2013: Docker.Destroy
    */
   async destroy(container: Container, isForced = false): Promise<void> {
-    if (isForced) await container.kill();
-    else await container.stop();
-    await container.settled();
+    await container.retire(isForced);
     if (this.#containers.get(container.id) !== container) return; // another call was quicker
     if (await container.filesystem.isMounted()) await container.filesystem.umount();
     const { containersPath } = this.#runtime;
@@ -78,6 +77,7 @@ export class Docker {
     this.#containers.delete(container.id);
     await syncFolder(containersPath);
     await rm(doomed, { recursive: true, force: true });
+    await removeCgroups(container.id);
     step('destroy', 'docker.go, Docker.Destroy', () => ({ id: container.id }));
   }
 

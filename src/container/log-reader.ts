@@ -25,7 +25,7 @@ const NEWLINE = 0x0a;
 /** A place in the logs; `skip` bytes of the record at `order` are behind it. */
 export type ReadPosition = LogPosition & { skip: number };
 
-/** Takes one piece of output; resolves when there is room for the next. */
+/** Takes one piece of output; resolves when it needs the piece no more and there is room for the next. */
 export type LogSink = (stream: StreamNumber, piece: Buffer, timeNs: bigint) => Promise<void>;
 
 /** What is read. */
@@ -151,6 +151,8 @@ function keyOf(stream: StreamNumber): 'stdout' | 'stderr' {
 class LogFiles {
   readonly #handles: Readonly<Record<keyof LogPosition, FileHandle | undefined>>;
 
+  #piece = Buffer.alloc(0);
+
   private constructor(handles: Record<keyof LogPosition, FileHandle | undefined>) {
     this.#handles = handles;
   }
@@ -165,12 +167,14 @@ class LogFiles {
     for (const handle of [stdout, stderr, order]) await handle?.close();
   }
 
+  /** One buffer serves all reads: a piece is good until the next one is read. */
   read(stream: StreamNumber, position: number, length: number): Promise<Buffer> {
-    return readAt(this.#handles[keyOf(stream)], position, length);
+    if (this.#piece.length < length) this.#piece = Buffer.allocUnsafe(length);
+    return readAt(this.#handles[keyOf(stream)], position, this.#piece.subarray(0, length));
   }
 
   async records(position: number, count: number): Promise<OrderRecord[]> {
-    return decodeRecords(await readAt(this.#handles.order, position, count * RECORD_BYTES));
+    return decodeRecords(await readAt(this.#handles.order, position, Buffer.alloc(count * RECORD_BYTES)));
   }
 }
 
@@ -183,8 +187,8 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-async function readAt(handle: FileHandle | undefined, position: number, length: number): Promise<Buffer> {
-  if (handle === undefined) return Buffer.alloc(0);
-  const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, position);
-  return buffer.subarray(0, bytesRead);
+async function readAt(handle: FileHandle | undefined, position: number, into: Buffer): Promise<Buffer> {
+  if (handle === undefined) return into.subarray(0, 0);
+  const { bytesRead } = await handle.read(into, 0, into.length, position);
+  return into.subarray(0, bytesRead);
 }

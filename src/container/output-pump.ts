@@ -51,7 +51,9 @@ export class OutputPump {
       if (!isTold) onProblem(error);
       isTold = true;
     };
-    this.ended = Promise.all(sources.map((source) => this.#pump(source))).then(() => undefined);
+    // A stream that cannot be watched at all is given up, and told like a log that cannot be written.
+    const pumps = sources.map((source) => this.#pump(source).catch(this.#onProblem));
+    this.ended = Promise.all(pumps).then(() => undefined);
   }
 
   /** The program has ended: what is still on the way is moved, and then it is over, also where the log cannot be written. */

@@ -116,7 +116,8 @@ export class Run {
 
   /** Sends a signal to the program. False where it does not run any more. */
   signal(signal: SignalName): boolean {
-    if (!this.#subject.state.isRunning || !signalContainer(this.#process.pid, signal)) return false;
+    if (!this.#subject.state.isRunning || !signalContainer(this.#process.pid, signal, this.#subject.config.hasTty))
+      return false;
     this.#lastSignal = signal;
     step('signal', 'container.go, Container.Stop', () => ({ id: this.#subject.id, signal }));
     return true;

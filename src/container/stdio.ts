@@ -63,7 +63,7 @@ export class Stdio {
   }
 
   /** Descriptors for lxc-start. */
-  get forLxc(): [number, number, number] {
+  get forLxc(): readonly number[] {
     return this.#streams.forLxc;
   }
 
@@ -77,9 +77,10 @@ export class Stdio {
     return this.#streams.stdin;
   }
 
-  /** lxc-start has its descriptors: closes ours, without which the output would have no end. */
+  /** lxc-start has its descriptors, or never will: closes ours, without which the output would have no end. */
   closeForLxc(): void {
     for (const fd of new Set(this.#streams.forLxc)) closeSync(fd);
+    this.#streams.forLxc = [];
   }
 
   /** Starts the holder. To be called once lxc-start runs, so that the program does not wait for it. */
@@ -116,6 +117,7 @@ export class Stdio {
 
   /** The program has ended: drains what it printed, then frees everything. */
   async end(): Promise<void> {
+    this.closeForLxc();
     this.#streams.stdin?.destroy();
     this.pump.finish();
     await this.pump.ended;

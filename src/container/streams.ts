@@ -27,8 +27,8 @@ export const FIFO_NAMES = ['stdin', 'stdout', 'stderr'];
 
 /** The open streams of a run. */
 export interface OpenStreams {
-  /** for lxc-start; the caller closes them once it has them */
-  readonly forLxc: [number, number, number];
+  /** descriptors 0, 1 and 2 for lxc-start, which the caller closes once it has them; none where it runs already */
+  forLxc: readonly number[];
   readonly terminalPath: string | undefined;
   /** what is written here the program reads */
   stdin: Writable | undefined;
@@ -57,7 +57,7 @@ export function createPipes(root: string, isStdinOpen: boolean): OpenStreams {
 
 /** The FIFOs of a run that goes on, or has ended with its output still in them. */
 export function adoptPipes(root: string): OpenStreams {
-  return pipes(root, undefined);
+  return pipes(root, []);
 }
 
 /** A pseudo terminal and its FIFO for a new run. */
@@ -71,11 +71,11 @@ export function createTerminal(root: string): OpenStreams {
 
 /** The terminal of a run that goes on. Without its holder there is none any more, and no more output comes. */
 export function adoptTerminal(root: string, holder: Holder | undefined): OpenStreams {
-  if (holder === undefined) return pipes(root, undefined);
-  return terminal(root, holder.take(0), undefined, undefined);
+  if (holder === undefined) return pipes(root, []);
+  return terminal(root, holder.take(0), undefined, []);
 }
 
-function pipes(root: string, forLxc: [number, number, number] | undefined): OpenStreams {
+function pipes(root: string, forLxc: readonly number[]): OpenStreams {
   const [stdin, stdout, stderr] = paths(root);
   const open = [
     { stream: STDOUT, path: stdout },
@@ -88,7 +88,7 @@ function pipes(root: string, forLxc: [number, number, number] | undefined): Open
     return [{ stream, fifo }];
   });
   return {
-    forLxc: forLxc ?? [-1, -1, -1],
+    forLxc,
     terminalPath: undefined,
     stdin: openStdin(stdin),
     sources,
@@ -107,13 +107,13 @@ function terminal(
   root: string,
   master: number,
   terminalPath: string | undefined,
-  forLxc: [number, number, number] | undefined,
+  forLxc: readonly number[],
 ): OpenStreams {
   const [, stdout] = paths(root);
   const fifo = openSync(stdout, O_RDWR | O_NONBLOCK);
   setPipeSize(fifo, PIPE_BYTES);
   return {
-    forLxc: forLxc ?? [-1, -1, -1],
+    forLxc,
     terminalPath,
     stdin: new TerminalInput(master),
     sources: [{ stream: STDOUT, fifo, terminal: { master, peer: openPeer(master) } }],

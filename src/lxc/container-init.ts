@@ -41,29 +41,40 @@ export async function waitForProgram(lxcStartPid: number, timeoutMs: number): Pr
 
 /**
  * Under LXC's own init the program is process 2, and init waits for whatever the program leaves in the background. Here,
- * as without init, the end of the program is the end of the container: init is then told to end the rest.
+ * as without init, the end of the program is the end of the container: what it left is killed, and init then ends with the
+ * program's status.
  */
 export async function endWithProgram(poller: Poller, lxcStartPid: number): Promise<void> {
   await waitForProgram(lxcStartPid, INIT_TIMEOUT_MS);
   for (let init = containerInit(lxcStartPid); init !== undefined; init = containerInit(lxcStartPid)) {
     const children = processChildren(init);
-    const program = children.find((pid) => innerPid(pid) === PROGRAM_PID);
+    const program = children.find(isProgram);
     if (program !== undefined) await processExit(poller, program);
-    // Others without it: it ended before it could be seen.
-    if (children.length > 0) {
-      signalContainer(lxcStartPid, 'SIGTERM');
-      return;
-    }
+    else for (const pid of children) signalChild(init, pid, 'SIGKILL');
     await sleep(POLL_MS);
   }
 }
 
-/** Sends a signal to the container's first process. False where there is none. */
-export function signalContainer(lxcStartPid: number, signal: SignalName): boolean {
+/**
+ * Sends a signal to the program: the container's first process, or, `underInit`, the one that init started. SIGKILL always
+ * goes to the first process, with which all others end. False where there is none.
+ */
+export function signalContainer(lxcStartPid: number, signal: SignalName, underInit: boolean): boolean {
   const init = containerInit(lxcStartPid);
   if (init === undefined) return false;
-  // The handle is taken before the check that it is still the child: a pid that was used again cannot pass.
-  return withPidfd(init, (pidfd) => containerInit(lxcStartPid) === init && pidfdSendSignal(pidfd, signal)) ?? false;
+  if (!underInit || signal === 'SIGKILL') return signalChild(lxcStartPid, init, signal);
+  const program = processChildren(init).find(isProgram);
+  return program !== undefined && signalChild(init, program, signal);
+}
+
+/** The handle is taken before the check that it is still the child: a pid that was used again cannot pass. */
+function signalChild(parent: number, pid: number, signal: SignalName): boolean {
+  return withPidfd(pid, (pidfd) => processChildren(parent).includes(pid) && pidfdSendSignal(pidfd, signal)) ?? false;
+}
+
+/** Whether it is the process that init started: the second one inside. */
+function isProgram(pid: number): boolean {
+  return innerPid(pid) === PROGRAM_PID;
 }
 
 /** The pid of a process in the innermost namespace that it is in. */

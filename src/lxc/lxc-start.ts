@@ -25,7 +25,7 @@ export interface LxcStart {
   /** the program and its arguments */
   command: readonly string[];
   /** descriptors for standard input, output and error */
-  stdio: [number, number, number];
+  stdio: readonly number[];
 }
 
 /** A process by pid and start time. */
@@ -57,7 +57,7 @@ export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit,
 /** Spawns lxc-start. Resolves once it is a process; rejects where it cannot be one. */
 export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   const args = lxcStartArguments(start);
-  const child = spawn('lxc-start', args, { stdio: start.stdio, detached: true, cwd: '/', env: searchPath() });
+  const child = spawn('lxc-start', args, { stdio: [...start.stdio], detached: true, cwd: '/', env: searchPath() });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause) => reject(new Error(`Cannot spawn lxc-start: ${cause.message}`, { cause })));

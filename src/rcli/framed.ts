@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { toWindow } from './call-line.js';
-import { encodeFrame, FrameDecoder, FrameType, type Frame, type Hello } from './frames.js';
+import { encodeFrame, encodeHeader, FrameDecoder, FrameType, type Frame, type Hello } from './frames.js';
 import { ReplyStream, type CallerTerminal } from './reply.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -31,8 +31,8 @@ export class FramedConnection {
     this.#socket = socket;
     this.stdin.on('error', () => undefined); // it is destroyed when the caller goes away; its reader sees that
     this.reply = new ReplyStream(
-      (chunk, done) => socket.write(encodeFrame(FrameType.stdout, chunk), done),
-      (chunk, done) => socket.write(encodeFrame(FrameType.stderr, chunk), done),
+      (chunk, done) => sendFrame(socket, FrameType.stdout, chunk, done),
+      (chunk, done) => sendFrame(socket, FrameType.stderr, chunk, done),
       terminal,
     );
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
@@ -95,6 +95,14 @@ export class FramedConnection {
     this.stdin.destroy();
     this.reply.destroy();
   }
+}
+
+/** Header and payload in one packet, without a copy of the payload. */
+function sendFrame(socket: Socket, type: number, payload: Buffer, done: (error?: Error | null) => void): void {
+  socket.cork();
+  socket.write(encodeHeader(type, payload.length));
+  socket.write(payload, done);
+  socket.uncork();
 }
 
 function parseObject(payload: Buffer): object {

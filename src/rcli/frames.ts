@@ -33,11 +33,15 @@ export interface Frame {
 /** A frame as bytes, header and payload in one piece. */
 export function encodeFrame(type: number, payload: Buffer | string): Buffer {
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
-  frame.writeUInt32LE(type);
-  frame.writeUInt32BE(body.length, 4);
-  body.copy(frame, HEADER_BYTES);
-  return frame;
+  return Buffer.concat([encodeHeader(type, body.length), body]);
+}
+
+/** The header of a frame whose payload has `length` bytes. */
+export function encodeHeader(type: number, length: number): Buffer {
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  header.writeUInt32LE(type);
+  header.writeUInt32BE(length, 4);
+  return header;
 }
 
 /** Cuts a stream of bytes into frames. Holds at most one frame that is not whole yet. */

@@ -20,7 +20,7 @@ export function createTcpServer(calls: Calls, hello: Hello, log: Log): Server {
   return createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => undefined); // a caller that went away; its call sees the closed streams
     const peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`;
-    serve(socket, peer, calls, hello).catch((error: unknown) => {
+    serve(socket, peer, calls, hello, log).catch((error: unknown) => {
       // Not a caller's mistake: those are answered within.
       log(`tcp ${peer}: ${errorStack(error)}`);
       socket.destroy();
@@ -28,12 +28,13 @@ export function createTcpServer(calls: Calls, hello: Hello, log: Log): Server {
   });
 }
 
-async function serve(socket: Socket, peer: string, calls: Calls, hello: Hello): Promise<void> {
+async function serve(socket: Socket, peer: string, calls: Calls, hello: Hello, log: Log): Promise<void> {
   let line: CallLine;
   try {
     line = parseCallLine(await readLine(socket));
   } catch (error) {
     if (!socket.destroyed) socket.write(`Error: ${errorMessage(error)}\n`);
+    log(`tcp ${peer} made no call: ${errorMessage(error)}`);
     closeGently(socket);
     return;
   }
