@@ -171,8 +171,7 @@ export class Container {
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
     const deadline = performance.now() + seconds * 1000;
-    // Under LXC's own init the program comes a moment after init.
-    while (!this.signal('SIGTERM') && performance.now() < deadline && this.state.isRunning) await sleep(RETRY_MS);
+    await this.#signalInTime('SIGTERM', deadline);
     if (!(await this.waitTimeout(deadline - performance.now()))) await this.kill();
   }
 
@@ -282,6 +281,11 @@ export class Container {
     await this.settled();
     this.#run = await Run.start(this, this.#runtime, window);
     if (this.#run !== undefined) await this.#record(this.#run);
+  }
+
+  /** Under LXC's own init the program comes a moment after init: tries until it is there, or `deadline` has come. */
+  async #signalInTime(signal: SignalName, deadline: number): Promise<void> {
+    while (this.state.isRunning && !this.signal(signal) && performance.now() < deadline) await sleep(RETRY_MS);
   }
 
   /** A run has begun: keeps its streams and its state safe from the end of this daemon. What cannot be kept is ended. */
