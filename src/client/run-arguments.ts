@@ -27,62 +27,65 @@ export interface PreparedCall {
   hasTty: boolean;
 }
 
+/** A flag before the first other word: its own word, and its value where that is the next one. */
+interface LeadingFlag {
+  name: string;
+  isOn: boolean;
+  words: string[];
+}
+
 /** Prepares the words of a call. `isTerminal` says whether standard input and output are terminals. */
 export function prepareCall(words: readonly string[], isTerminal: boolean, isVerbatim: boolean): PreparedCall {
-  const [word = '', ...rest] = words;
+  const [word = '', ...args] = words;
   const name = word.toLowerCase();
-  const given = name === 'run' && !isVerbatim ? splitModeFlags(rest) : rest;
-  const flags = leadingFlags(given);
-  const added = name === 'run' && !isVerbatim ? addedFlags(flags, isTerminal) : [];
-  const isSet = (flag: string): boolean => added.includes(`-${flag}`) || (flags.get(flag)?.isOn ?? false);
+  const isRun = name === 'run';
+  const { flags, rest } = readFlags(args, isRun && !isVerbatim);
+  const added = isRun && !isVerbatim ? addedFlags(flags, isTerminal) : [];
+  const isSet = (flag: string): boolean =>
+    added.includes(`-${flag}`) || (flags.findLast((given) => given.name === flag)?.isOn ?? false);
   // `run` without a command is a shell, and a shell is interactive, whatever the flags.
-  const isShell = name === 'run' && given.length - countFlagWords(given) < 2 && !isSet('d');
-  const isAttached =
-    name === 'attach' || isShell || (ATTACHING_COMMANDS.includes(name) && (isSet('a') || isSet('i')) && !isSet('d'));
-  const all = [word, ...added, ...given];
+  const isShell = isRun && rest.filter((_, i) => i > 0 || rest[0] !== '--').length < 2 && !isSet('d');
+  const isAttaching = ATTACHING_COMMANDS.includes(name) && (isSet('a') || isSet('i')) && !isSet('d');
+  const isAttached = name === 'attach' || isShell || isAttaching;
+  const line = (kept: readonly LeadingFlag[]): string[] => [
+    word,
+    ...added,
+    ...kept.flatMap((flag) => flag.words),
+    ...rest,
+  ];
   return {
-    words: all,
-    wordsForOriginal: name === 'run' ? [word, ...added, ...withoutDetach(given)] : all,
+    words: line(flags),
+    wordsForOriginal: line(isRun ? flags.filter((flag) => flag.name !== 'd') : flags),
     sendsInput: READING_COMMANDS.includes(name) || (isAttached && (isShell || isSet('i'))),
     isAttached,
-    hasTty: name === 'run' && isAttached && (isShell || isSet('t')),
+    hasTty: isRun && isAttached && (isShell || isSet('t')),
   };
 }
 
-/** `-it` as `-i -t`. */
-function splitModeFlags(args: readonly string[]): string[] {
-  const end = countFlagWords(args);
-  return args.flatMap((arg, i) =>
-    i < end && /^-[adit]{2,}$/.test(arg) ? Array.from(arg.slice(1), (flag) => `-${flag}`) : [arg],
-  );
+function addedFlags(flags: readonly LeadingFlag[], isTerminal: boolean): string[] {
+  const isNamed = (name: string): boolean => flags.some((flag) => flag.name === name);
+  if (isTerminal && !MODE_FLAGS.some(isNamed)) return ['-a', '-i', '-t'];
+  return isNamed('a') || isNamed('d') ? [] : ['-a'];
 }
 
-function addedFlags(flags: ReadonlyMap<string, unknown>, isTerminal: boolean): string[] {
-  if (isTerminal && !MODE_FLAGS.some((flag) => flags.has(flag))) return ['-a', '-i', '-t'];
-  return flags.has('a') || flags.has('d') ? [] : ['-a'];
-}
-
-function withoutDetach(args: readonly string[]): string[] {
-  const end = countFlagWords(args);
-  return args.filter((arg, i) => i >= end || !/^--?d(=|$)/.test(arg));
-}
-
-/** The flags before the first other word, by name. */
-function leadingFlags(args: readonly string[]): Map<string, { isOn: boolean }> {
-  const flags = new Map<string, { isOn: boolean }>();
-  for (const arg of args.slice(0, countFlagWords(args))) {
-    const [, name, value] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (name !== undefined) flags.set(name, { isOn: !/^(0|f|false)$/i.test(value ?? '') });
+/** The flags at the beginning of `args`, `-it` split into `-i -t` where it is asked for, and what follows them. */
+function readFlags(args: readonly string[], splits: boolean): { flags: LeadingFlag[]; rest: string[] } {
+  const flags: LeadingFlag[] = [];
+  let next = 0;
+  for (
+    let arg = args[0];
+    arg !== undefined && arg.length > 1 && arg.startsWith('-') && arg !== '--';
+    arg = args[next]
+  ) {
+    next++;
+    if (splits && /^-[adit]{2,}$/.test(arg)) {
+      for (const name of arg.slice(1)) flags.push({ name, isOn: true, words: [`-${name}`] });
+      continue;
+    }
+    const [, name = '', value] = /^--?([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    const takesNext = VALUE_FLAGS.includes(name) && value === undefined;
+    const words = takesNext ? args.slice(next - 1, ++next) : [arg];
+    flags.push({ name, isOn: !/^(0|f|false)$/i.test(value ?? ''), words });
   }
-  return flags;
-}
-
-/** How many words belong to the flags, values and a closing `--` included. */
-function countFlagWords(args: readonly string[]): number {
-  let count = 0;
-  for (let arg = args[0]; arg !== undefined && arg.length > 1 && arg.startsWith('-'); arg = args[count]) {
-    count += VALUE_FLAGS.includes(arg.replace(/^--?/, '')) ? 2 : 1;
-    if (arg === '--') break;
-  }
-  return count;
+  return { flags, rest: args.slice(next) };
 }

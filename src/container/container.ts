@@ -9,6 +9,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
+import { layerPaths } from '../filesystem/layer-paths.js';
 import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
 import { waitForProgram } from '../lxc/container-init.js';
@@ -86,9 +87,7 @@ export class Container {
     this.args = texts(json['Args']);
     this.config = configFromJSON(objectIn(json, 'Config'), this.id);
     // Layers and folders are where the data directory lies now, wherever it was when the file was written.
-    const layers = texts(objectIn(json, 'Filesystem')['Layers']).map((path) =>
-      join(runtime.layersPath, basename(path)),
-    );
+    const layers = layerPaths(runtime.layersPath, objectIn(json, 'Filesystem')['Layers']);
     this.filesystem = new Filesystem(join(root, 'rootfs'), join(root, 'rw'), layers, runtime.driver);
     this.state = State.fromJSON(objectIn(json, 'State'));
     this.logs = new LogStore(root, this.id);

@@ -55,7 +55,7 @@ export class Holder {
 
   /** Copies a held stream into this process. The caller closes it. */
   take(fd: 0 | 1 | 2): number {
-    const copy = withPidfd(this.#pid, (pidfd) => pidfdGetfd(pidfd, fd));
+    const copy = withPidfd(this.#pid, (pidfd) => takeFrom(pidfd, fd));
     if (copy === undefined) throw new Error(`Cannot take over stream ${fd}: its holder ${this.#pid} has ended`);
     return copy;
   }
@@ -63,6 +63,16 @@ export class Holder {
   /** Ends it, and with it what only it held. */
   release(): void {
     withPidfd(this.#pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
+  }
+}
+
+/** Undefined where the process has ended and only waits for its parent to notice. */
+function takeFrom(pidfd: number, fd: number): number | undefined {
+  try {
+    return pidfdGetfd(pidfd, fd);
+  } catch (error) {
+    if (hasCode(error, 'ESRCH')) return undefined;
+    throw error;
   }
 }
 

@@ -68,11 +68,13 @@ export class OutputPump {
     const ready = new Readiness(this.#poller, terminal?.master ?? fifo);
     try {
       for (;;) {
+        // Before the look: what is printed between a look that finds nothing and the end must be looked for once more.
+        const isLastLook = this.#isFinishing;
         if (terminal !== undefined) spliceFromTerminal(terminal.master, fifo, TERMINAL_BYTES);
         const moved = await this.#inTurn(() => this.#moveToLog(stream, fifo));
         if (moved > 0) continue;
-        if (moved === 0 || this.#isFinishing) return;
-        await Promise.race([ready.next(), this.#finishing]);
+        if (moved === 0 || isLastLook) return;
+        if (!this.#isFinishing) await Promise.race([ready.next(), this.#finishing]);
       }
     } finally {
       ready.stop();

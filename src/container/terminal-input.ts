@@ -10,12 +10,15 @@ import { hasCode } from '../linux/libc.js';
 /** How long to wait for room in a full terminal, in milliseconds. */
 const RETRY_MS = 5;
 /** What typing Ctrl-D sends: the end of input, at the beginning of a line. */
-const END_OF_TRANSMISSION = Buffer.from([4]);
+const END_OF_TRANSMISSION = 4;
+const NEWLINE = 0x0a;
+/** Stands in the queue for the end of input; what it is depends on what has been typed by then. */
+const END_OF_INPUT = Buffer.from('end of input');
 
 /** See the head of the file. The descriptor stays its owner's, who destroys this before closing it. */
 export class TerminalInput extends Writable {
   readonly #master: number;
-  #lastByte = 0x0a;
+  #lastByte = NEWLINE;
 
   /** `master` must be non-blocking. */
   constructor(master: number) {
@@ -26,6 +29,7 @@ export class TerminalInput extends Writable {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     if (this.destroyed || chunk.length === 0) return done();
+    if (chunk === END_OF_INPUT) chunk = this.#endOfInput();
     write(this.#master, chunk, (error, written) => {
       if (error !== null && !hasCode(error, 'EAGAIN')) return done(error);
       if (written > 0) this.#lastByte = chunk[written - 1] ?? this.#lastByte;
@@ -34,9 +38,13 @@ export class TerminalInput extends Writable {
     });
   }
 
-  /** As Ctrl-D: within a line it takes two, the first only hands the line on. */
+  /** As Ctrl-D, after all that was written before. */
   sendEndOfInput(): void {
-    if (this.#lastByte !== 0x0a) this.write(END_OF_TRANSMISSION);
-    this.write(END_OF_TRANSMISSION);
+    this.write(END_OF_INPUT);
+  }
+
+  /** Within a line it takes two: the first only hands the line on. */
+  #endOfInput(): Buffer {
+    return Buffer.alloc(this.#lastByte === NEWLINE ? 1 : 2, END_OF_TRANSMISSION);
   }
 }

@@ -2,7 +2,7 @@
 //
 // 2013: filesystem.go, Filesystem.Mount
 
-import type { MountDriver } from './mount-driver.js';
+import { checkOnePage, type MountDriver } from './mount-driver.js';
 
 /** One aufs mount: rw first, then the layers, top first. */
 export const aufs: MountDriver = {
@@ -14,6 +14,7 @@ export const aufs: MountDriver = {
     for (const branch of branches) {
       if (/:/.test(branch)) throw new Error(`Cannot mount "${branch}" with aufs: the path contains a colon`);
     }
-    return { source: 'none', target: rootfs, type: 'aufs', flags: 0, data: `br:${branches.join(':')}` };
+    const data = `br:${branches.join(':')}`;
+    return { source: 'none', target: rootfs, type: 'aufs', flags: 0, data: checkOnePage('aufs', layers, data) };
   },
 };

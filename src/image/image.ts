@@ -2,7 +2,8 @@
 //
 // 2013: image/image.go, Image, NewImage and IdParts
 
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
+import { layerPaths } from '../filesystem/layer-paths.js';
 import type { GoValue } from '../util/go-json.js';
 import { goTimeMs, ZERO_TIME } from '../util/go-time.js';
 import { imageHash } from '../util/ids.js';
@@ -40,7 +41,11 @@ export function imageFromJSON(json: unknown, layersPath: string): Image | undefi
   if (json === null || typeof json !== 'object') return undefined;
   const { Id, Layers, Created, Parent } = json as Readonly<Record<string, unknown>>; // each member is checked below
   if (typeof Id !== 'string' || !Array.isArray(Layers)) return undefined;
-  const layers = Layers.filter((layer) => typeof layer === 'string').map((layer) => join(layersPath, basename(layer)));
   const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
-  return { id: Id, layers, created: text(Created, ZERO_TIME), parent: text(Parent, '') };
+  return {
+    id: Id,
+    layers: layerPaths(layersPath, Layers),
+    created: text(Created, ZERO_TIME),
+    parent: text(Parent, ''),
+  };
 }

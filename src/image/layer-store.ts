@@ -36,6 +36,7 @@ export class LayerStore {
    * behind, where the archive or the disk fails. 2013: LayerStore.AddLayer
    */
   async addLayer(archive: Readable): Promise<string> {
+    archive.on('error', ignore); // it may break off at any moment, also before it is read; its reader is told
     const temporary = await mkdtemp(join(this.path, temporaryName('')));
     try {
       await chmod(temporary, ROOT_MODE);
@@ -46,6 +47,7 @@ export class LayerStore {
       if (await this.#renameUnlessThere(temporary, layer)) await syncFolder(this.path);
       return layer;
     } finally {
+      archive.off('error', ignore);
       await rm(temporary, { recursive: true, force: true });
     }
   }
@@ -61,6 +63,10 @@ export class LayerStore {
       throw error;
     }
   }
+}
+
+function ignore(): void {
+  // see where it is used
 }
 
 async function isDirectory(path: string): Promise<boolean> {

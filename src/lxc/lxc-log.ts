@@ -49,14 +49,15 @@ export async function lxcLogTime(logPath: string): Promise<number> {
 
 /** See `readLxcExit`. */
 export function parseLxcExit(log: string): LxcExit {
-  const [, status] = / ended on error \((\d+)\)/.exec(log) ?? [];
+  const [, status] = / Child <\d+> ended on error \((\d+)\)$/m.exec(log) ?? [];
   if (status !== undefined) return { exitCode: Number(status), signal: undefined, failure: undefined };
-  const [, signal] = / ended on signal .*\((\d+)\)/.exec(log) ?? [];
+  const [, signal] = / Child <\d+> ended on signal [^\n]*\((\d+)\)$/m.exec(log) ?? [];
   if (signal !== undefined) return { exitCode: -1, signal: Number(signal), failure: undefined };
-  const [, notExecuted] = / ([^\n]*) - Failed to exec "/.exec(log) ?? [];
-  const errors = log.split('\n').flatMap((line) => / ERROR .* - (?:\S+:\d+ - )?(.*)$/.exec(line)?.[1] ?? []);
+  const [, notExecuted] = / ERROR [^\n]*?:\d+ - ([^\n]*) - Failed to exec "/.exec(log) ?? [];
+  const errors = log.split('\n').flatMap((line) => / ERROR .*?:\d+ - (.*)$/.exec(line)?.[1] ?? []);
   if (notExecuted !== undefined) return { exitCode: 127, signal: undefined, failure: errors[0] ?? notExecuted };
-  if (/Container init process \d+ exited/.test(log)) return { exitCode: 0, signal: undefined, failure: undefined };
+  if (/:\d+ - Container init process \d+ exited$/m.test(log))
+    return { exitCode: 0, signal: undefined, failure: undefined };
   if (errors[0] !== undefined) return { exitCode: 255, signal: undefined, failure: errors[0] };
   return { exitCode: -1, signal: constants.signals.SIGKILL, failure: 'lxc-start was killed' };
 }

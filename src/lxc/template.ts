@@ -10,6 +10,8 @@
 /** The values for the placeholders of a template. */
 export type TemplateValues = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+const PLACEHOLDER = /\{\{(\w+)\}\}/g;
+
 /** The template with its placeholders filled in. Throws for an unknown placeholder, and for a value that is no single line. */
 export function renderTemplate(template: string, values: TemplateValues): string {
   return template
@@ -18,18 +20,25 @@ export function renderTemplate(template: string, values: TemplateValues): string
     .join('\n');
 }
 
+/** In one pass: what looks like a placeholder in a value is text. */
 function renderLine(line: string, values: TemplateValues): string[] {
-  const [, name] = /\{\{(\w+)\}\}/.exec(line) ?? [];
-  if (name === undefined) return [line];
+  const names = [...line.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
+  const lists = names.map((name) => valuesOf(name, values));
+  if (lists.some((list) => list.length === 0)) return [];
+  const count = Math.max(1, ...lists.map((list) => list.length));
+  return Array.from({ length: count }, (_, i) => {
+    let at = 0;
+    return line.replace(PLACEHOLDER, () => {
+      const list = lists[at++] ?? [];
+      return list[Math.min(i, list.length - 1)] ?? '';
+    });
+  });
+}
+
+function valuesOf(name: string, values: TemplateValues): string[] {
   if (!Object.hasOwn(values, name)) throw new Error(`Cannot render an LXC configuration: no value named "${name}"`);
   const value = values[name];
-  const each = value === undefined ? [] : [value].flat();
-  return each.flatMap((text) =>
-    renderLine(
-      line.replace(`{{${name}}}`, () => checkOneLine(name, text)),
-      values,
-    ),
-  );
+  return value === undefined ? [] : [value].flat().map((text) => checkOneLine(name, text));
 }
 
 function checkOneLine(name: string, text: string): string {

@@ -7,6 +7,7 @@
 
 import type { Readable } from 'node:stream';
 import { step, withinCall } from '../util/steps.js';
+import { onOneLine } from '../util/table.js';
 import { call, type Service } from './dispatch.js';
 import type { ReplyStream } from './reply.js';
 import { errorMessage } from '../util/errors.js';
@@ -67,7 +68,7 @@ export class Calls {
       await call(this.#service, stdin, reply, words);
     } catch (error) {
       const message = errorMessage(error);
-      outcome = reply.destroyed ? 'the caller went away' : `Error: ${message}`;
+      outcome = reply.destroyed ? 'the caller went away' : `Error: ${onOneLine(message)}`;
       if (reply.status === 0) reply.status = 1;
       if (!reply.destroyed) reply.stderr.write(`Error: ${message}\n`);
     }

@@ -60,9 +60,19 @@ function checkValue(name: string, type: FlagValue, value: string): void {
   if (typeof type === 'boolean' && !BOOLEANS.has(value)) {
     throw new FlagError(`invalid boolean value ${JSON.stringify(value)} for -${name}: parse error`);
   }
-  if (typeof type === 'number' && !/^[+-]?\d{1,15}$/.test(value)) {
-    throw new FlagError(`invalid value ${JSON.stringify(value)} for flag -${name}: parse error`);
+  if (typeof type === 'number') {
+    const number = parseInteger(value);
+    const problem = number === undefined ? 'parse error' : Number.isSafeInteger(number) ? '' : 'value out of range';
+    if (problem !== '') throw new FlagError(`invalid value ${JSON.stringify(value)} for flag -${name}: ${problem}`);
   }
+}
+
+/** As strconv.ParseInt with base 0: decimal, 0x…, 0b…, and octal as 0o… or with a leading zero. */
+function parseInteger(text: string): number | undefined {
+  const [, sign, digits = ''] = /^([+-]?)(\d.*)$/s.exec(text) ?? [];
+  const literal = digits.replace(/^0(?=\d)/, '0o');
+  if (!/^(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(literal)) return undefined;
+  return sign === '-' ? -Number(literal) : Number(literal);
 }
 
 /** Every flag is read as text, so that minimist neither guesses numbers nor swallows values; the last one given counts. */
@@ -76,7 +86,7 @@ function readValues(
       const text: unknown = [parsed[name]].flat().at(-1);
       if (typeof text !== 'string') return [name, standard];
       if (typeof standard === 'boolean') return [name, BOOLEANS.get(text) ?? standard];
-      return [name, typeof standard === 'number' ? Number(text) : text];
+      return [name, typeof standard === 'number' ? (parseInteger(text) ?? standard) : text];
     }),
   );
 }

@@ -80,7 +80,8 @@ export class ReplyStream extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send(chunk, done);
+    if (chunk.length === 0) done();
+    else this.#send(chunk, done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

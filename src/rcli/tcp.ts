@@ -11,6 +11,7 @@ import { FramedConnection } from './framed.js';
 import type { Hello } from './frames.js';
 import { ReplyStream } from './reply.js';
 import { errorMessage, errorStack } from '../util/errors.js';
+import { onOneLine } from '../util/table.js';
 
 /** How long a caller may take to close its side after ours is closed, in milliseconds. */
 const LINGER_MS = 2_000;
@@ -34,7 +35,7 @@ async function serve(socket: Socket, peer: string, calls: Calls, hello: Hello, l
     line = parseCallLine(await readLine(socket));
   } catch (error) {
     if (!socket.destroyed) socket.write(`Error: ${errorMessage(error)}\n`);
-    log(`tcp ${peer} made no call: ${errorMessage(error)}`);
+    log(`tcp ${peer} made no call: ${onOneLine(errorMessage(error))}`);
     closeGently(socket);
     return;
   }

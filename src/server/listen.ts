@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import { hasCode } from '../linux/libc.js';
+import { errorMessage } from '../util/errors.js';
 import { processArguments } from '../linux/process.js';
 
 /** Where to listen. */
@@ -33,7 +34,9 @@ export async function listen(server: Server, { host, port }: Address): Promise<s
       });
     });
   } catch (error) {
-    if (!hasCode(error, 'EADDRINUSE')) throw new Error(`Cannot listen on ${host}:${port}`, { cause: error });
+    if (!hasCode(error, 'EADDRINUSE')) {
+      throw new Error(`Cannot listen on ${host}:${port}: ${errorMessage(error)}`, { cause: error });
+    }
     const owner = portOwner(port);
     const who = owner === undefined ? 'another process' : `process ${owner.pid} (${owner.command})`;
     throw new Error(`Cannot listen on ${host}:${port}: the port is in use by ${who}`, { cause: error });

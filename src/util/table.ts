@@ -28,8 +28,8 @@ export function truncateBytes(text: string, maxBytes: number): string {
   return bytes.toString('utf8', 0, end);
 }
 
-/** DIFFERS D02: a tab or a newline in a cell broke the table of the original; here it is shown escaped. */
-function onOneLine(cell: string): string {
+/** Control characters shown escaped. DIFFERS D02: a tab or a newline in a cell broke the table of the original. */
+export function onOneLine(cell: string): string {
   return cell.replace(/[\x00-\x1f\x7f]/g, (char) => JSON.stringify(char).slice(1, -1).replace('\x7f', '\\u007f'));
 }
 

@@ -16,8 +16,10 @@ const run = command('run', '[OPTIONS] IMAGE', 'Run a command', {
 /** What `write` puts into its stream, as text. */
 function printed(write: (stream: PassThrough) => void): string {
   const stream = new PassThrough();
+  const pieces: Buffer[] = [];
+  stream.on('data', (piece: Buffer) => pieces.push(piece));
   write(stream);
-  return String(stream.read() ?? '');
+  return Buffer.concat(pieces).toString();
 }
 
 test('usageText() is synopsis, description and the flags in order of their names', () => {

@@ -1,0 +1,124 @@
+// The process that holds a container's streams while no daemon does.
+
+import assert from 'node:assert/strict';
+import { closeSync, constants, openSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Holder } from '../../src/container/holder.js';
+import { mkfifo } from '../../src/linux/pipe.js';
+import { temporaryFolder } from '../archive/tar-builder.js';
+
+const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
+
+/** A folder with two FIFOs, both open here until the test closes them. */
+function fifos(t: TestContext): { folder: string; out: number; err: number } {
+  const folder = realpathSync(temporaryFolder(t));
+  const open = (name: string): number => {
+    mkfifo(join(folder, name), 0o600);
+    return openSync(join(folder, name), O_RDWR | O_NONBLOCK);
+  };
+  return { folder, out: open('stdout'), err: open('stderr') };
+}
+
+/** Starts a holder that ends with the test. */
+async function start(t: TestContext, streams: Parameters<typeof Holder.start>[0]): Promise<Holder> {
+  const holder = await Holder.start(streams);
+  t.after(() => holder.release());
+  return holder;
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 4_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, `waited in vain until ${what}`);
+    await sleep(5);
+  }
+}
+
+test('Holder keeps what is in a FIFO after everybody else has closed it', async (t) => {
+  const { folder, out, err } = fifos(t);
+  await start(t, ['ignore', out, err]);
+  writeSync(out, 'printed while no daemon ran');
+  closeSync(out);
+  closeSync(err);
+  const again = openSync(join(folder, 'stdout'), O_RDONLY | O_NONBLOCK);
+  t.after(() => closeSync(again));
+  const buffer = Buffer.alloc(100);
+  assert.equal(buffer.toString('utf8', 0, readSync(again, buffer)), 'printed while no daemon ran');
+});
+
+test('Holder.find() finds holders by the folder of their container', async (t) => {
+  const [one, two] = [fifos(t), fifos(t)];
+  for (const { out, err } of [one, two]) {
+    await start(t, ['ignore', out, err]);
+    closeSync(out);
+    closeSync(err);
+  }
+  const found = Holder.find();
+  assert.ok(found.has(one.folder));
+  assert.ok(found.has(two.folder));
+  assert.ok(!found.has(temporaryFolder(t)));
+});
+
+test('Holder.take() copies a stream that it holds', async (t) => {
+  const { folder, out, err } = fifos(t);
+  mkfifo(join(folder, 'stdin'), 0o600);
+  const reading = openSync(join(folder, 'stdin'), O_RDONLY | O_NONBLOCK);
+  const writing = openSync(join(folder, 'stdin'), O_WRONLY | O_NONBLOCK);
+  await start(t, [writing, out, err]);
+  for (const fd of [writing, out, err]) closeSync(fd);
+  const found = Holder.find().get(folder);
+  assert.ok(found);
+  const copy = found.take(0);
+  writeSync(copy, 'typed');
+  closeSync(copy);
+  const buffer = Buffer.alloc(10);
+  assert.equal(buffer.toString('utf8', 0, readSync(reading, buffer)), 'typed');
+  closeSync(reading);
+});
+
+test('Holder.release() ends it, so that a FIFO comes to its end', async (t) => {
+  const { folder, out, err } = fifos(t);
+  mkfifo(join(folder, 'stdin'), 0o600);
+  const reading = openSync(join(folder, 'stdin'), O_RDONLY | O_NONBLOCK);
+  t.after(() => closeSync(reading));
+  const writing = openSync(join(folder, 'stdin'), O_WRONLY | O_NONBLOCK);
+  const holder = await start(t, [writing, out, err]);
+  for (const fd of [writing, out, err]) closeSync(fd);
+  const buffer = Buffer.alloc(1);
+  assert.throws(() => readSync(reading, buffer), { code: 'EAGAIN' }, 'somebody has the writing side');
+  holder.release();
+  const isAtEnd = (): boolean => {
+    try {
+      return readSync(reading, buffer) === 0;
+    } catch {
+      return false; // EAGAIN: it has not ended yet
+    }
+  };
+  await until(isAtEnd, 'the FIFO is at its end');
+  await until(() => !Holder.find().has(folder), 'it is found no more');
+});
+
+test('Holder.take() says that its holder has ended, also before its parent has reaped it', async (t) => {
+  const { folder, out, err } = fifos(t);
+  const holder = await start(t, ['ignore', out, err]);
+  for (const fd of [out, err]) closeSync(fd);
+  holder.release();
+  const takeUntilItFails = (): string => {
+    const deadline = performance.now() + 4_000;
+    // Without a turn of the event loop in between, so that node cannot reap its child.
+    while (performance.now() < deadline) {
+      try {
+        closeSync(holder.take(1));
+      } catch (error) {
+        return String(error);
+      }
+    }
+    return 'it can be taken for ever';
+  };
+  assert.match(takeUntilItFails(), /^Error: Cannot take over stream 1: its holder \d+ has ended$/);
+  await until(() => !Holder.find().has(folder), 'it has ended');
+  assert.match(takeUntilItFails(), /^Error: Cannot take over stream 1: its holder \d+ has ended$/);
+  holder.release();
+});

@@ -1,0 +1,186 @@
+// The index of images: what a caller is told is on disk, and a damaged file is named.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { imageFromJSON, imageToJSON, newImage, type Image } from '../../src/image/image.js';
+import { Index } from '../../src/image/index-store.js';
+import { temporaryFolder } from '../archive/tar-builder.js';
+
+const LAYERS = '/data/images/layers';
+
+function version(name: string, layer: string): Image {
+  return newImage(name, [`${LAYERS}/${layer}`], '2012-12-12T00:00:00Z');
+}
+
+/** An index in a folder of its own, and what reads it again from disk. */
+async function openIndex(
+  t: TestContext,
+): Promise<{ folder: string; path: string; index: Index; reopen: () => Promise<Index> }> {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'index.json');
+  const reopen = (): Promise<Index> => Index.open(path, LAYERS);
+  return { folder, path, index: await reopen(), reopen };
+}
+
+test('newImage() names an image by its name and its layers', () => {
+  assert.deepEqual(newImage('base', ['/l/0123456789abcdef'], 'now'), {
+    id: 'base:0123456789abcdef',
+    layers: ['/l/0123456789abcdef'],
+    created: 'now',
+    parent: '',
+  });
+  // printf abc | sha256sum
+  assert.equal(newImage('base', ['/l/a', '/l/b', '/l/c'], 'now', 'p').id, 'base:ba7816bf8f01cfea');
+});
+
+test('imageFromJSON() takes layers from where they lie now, and what is no image for none', () => {
+  const json = { Id: 'x:1', Layers: ['/var/lib/docker/images/layers/1'], Created: 'then', Parent: 'p' };
+  assert.deepEqual(imageFromJSON(json, LAYERS), { id: 'x:1', layers: [`${LAYERS}/1`], created: 'then', parent: 'p' });
+  for (const bad of [null, 5, 'x', [], {}, { Id: 'x' }, { Id: 5, Layers: [] }, { Id: 'x', Layers: {} }])
+    assert.equal(imageFromJSON(bad, LAYERS), undefined);
+});
+
+test('imageFromJSON() lets no layer lie outside the folder of layers', () => {
+  const layers = imageFromJSON({ Id: 'x', Layers: ['../../etc', '/etc/..', '..', 5, ''] }, LAYERS)?.layers ?? [];
+  for (const layer of layers) assert.ok(layer.startsWith(`${LAYERS}/`), layer);
+});
+
+test('imageToJSON() has the keys of 2013 in their order', () => {
+  assert.equal(
+    JSON.stringify(imageToJSON({ id: 'i', layers: ['l'], created: 'c', parent: 'p' })),
+    '{"Id":"i","Layers":["l"],"Created":"c","Parent":"p"}',
+  );
+});
+
+test('Index.open() takes a missing file for an empty index, and writes none', async (t) => {
+  const { folder, index } = await openIndex(t);
+  assert.deepEqual([index.names, index.size, index.find('x'), index.history('x')], [[], 0, undefined, []]);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('Index.add() makes an image the newest of its name, found by name and by id', async (t) => {
+  const { index, reopen } = await openIndex(t);
+  const [first, second] = [version('base', '1'), version('base', '2')];
+  assert.equal(await index.add('base', first), first);
+  await index.add('base', second);
+  await index.add('other', version('other', '1'));
+  for (const each of [index, await reopen()]) {
+    assert.deepEqual(each.history('base'), [second, first]);
+    assert.deepEqual(each.find('base'), second);
+    assert.deepEqual(each.find('base:1'), first);
+    assert.deepEqual([each.names, each.size], [['base', 'other'], 3]);
+    assert.equal(each.find('base:3'), undefined);
+  }
+});
+
+test('Index.add() does not add the id of the newest again, but an older one', async (t) => {
+  const { index, path } = await openIndex(t);
+  const [first, second] = [version('base', '1'), version('base', '2')];
+  await index.add('base', first);
+  const again = await index.add('base', { ...version('base', '1'), created: 'later' });
+  assert.equal(again.created, first.created);
+  assert.equal(index.history('base').length, 1);
+  await index.add('base', second);
+  await index.add('base', first);
+  assert.deepEqual(
+    index.history('base').map(({ id }) => id),
+    ['base:1', 'base:2', 'base:1'],
+  );
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+test('Index.add() writes the file as the original does, maps sorted by the text of their keys', async (t) => {
+  const { index, path } = await openIndex(t);
+  await index.add('b', version('b', '1'));
+  await index.add('10', version('10', '2'));
+  await index.add('9', version('9', '3'));
+  const image = (name: string, layer: string): string =>
+    `{"Id":"${name}:${layer}","Layers":["${LAYERS}/${layer}"],"Created":"2012-12-12T00:00:00Z","Parent":""}`;
+  assert.equal(
+    readFileSync(path, 'utf8'),
+    `{"Path":"${path}","ByName":{"10":[${image('10', '2')}],"9":[${image('9', '3')}],"b":[${image('b', '1')}]},` +
+      `"ById":{"10:2":${image('10', '2')},"9:3":${image('9', '3')},"b:1":${image('b', '1')}}}`,
+  );
+});
+
+test('Index.add() keeps every one of many at once', async (t) => {
+  const { folder, index, reopen } = await openIndex(t);
+  const count = 50;
+  await Promise.all(Array.from({ length: count }, (_, i) => index.add(`n${i % 5}`, version(`n${i % 5}`, String(i)))));
+  const read = await reopen();
+  assert.equal(read.size, count);
+  assert.deepEqual(read.history('n0').map(({ id }) => id), Array.from({ length: 10 }, (_, i) => `n0:${45 - 5 * i}`)); // prettier-ignore
+  assert.deepEqual(readdirSync(folder), ['index.json']);
+});
+
+test('Index.add() takes names from the prototype of an object for names', async (t) => {
+  const { index, reopen } = await openIndex(t);
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    assert.equal(index.find(name), undefined);
+    await index.add(name, version(name, '1'));
+  }
+  assert.deepEqual((await reopen()).names, ['__proto__', 'constructor', 'toString']);
+});
+
+test('Index.add() that cannot be written changes nothing, and the next one works', async (t) => {
+  const { folder, index } = await openIndex(t);
+  await index.add('base', version('base', '1'));
+  rmSync(folder, { recursive: true });
+  await assert.rejects(index.add('base', version('base', '2')), /^Error: Cannot write .*index\.json: ENOENT/);
+  assert.equal(index.find('base')?.id, 'base:1');
+  assert.equal(index.find('base:2'), undefined);
+  mkdirSync(folder);
+  await index.add('base', version('base', '3'));
+  assert.deepEqual(
+    index.history('base').map(({ id }) => id),
+    ['base:3', 'base:1'],
+  );
+});
+
+test('Index keeps keys of the file that it does not know', async (t) => {
+  const { path, reopen } = await openIndex(t);
+  writeFileSync(path, '{"Path":"/old","ByName":{},"ById":{},"Ours":{"10":1,"9":[null]}}');
+  await (await reopen()).add('base', version('base', '1'));
+  assert.match(readFileSync(path, 'utf8'), /,"Ours":\{"10":1,"9":\[null\]\}\}$/);
+});
+
+test('Index.open() reads an index of an original, with the layers where they lie now', async (t) => {
+  const { path, reopen } = await openIndex(t);
+  const image = {
+    Id: 'base:1',
+    Layers: ['/var/lib/docker/images/layers/1'],
+    Created: '2013-01-29T17:04:05.123456789Z',
+    Parent: '',
+  };
+  writeFileSync(
+    path,
+    JSON.stringify({ Path: '/var/lib/docker/images/index.json', ByName: { base: [image] }, ById: { 'base:1': image } }),
+  );
+  const found = (await reopen()).find('base');
+  assert.deepEqual(found?.layers, [`${LAYERS}/1`]);
+  assert.equal(found.created, image.Created);
+});
+
+test('Index.open() names a damaged file, and leaves it as it is', async (t) => {
+  const { path, reopen } = await openIndex(t);
+  for (const [text, why] of [
+    ['', ''],
+    ['{"ByName":', ''],
+    ['[]', 'it holds no JSON object'],
+    ['null', 'it holds no JSON object'],
+  ] as const) {
+    writeFileSync(path, text);
+    await assert.rejects(reopen(), new RegExp(`^Error: Cannot read ${path}: ${why}`));
+    assert.equal(readFileSync(path, 'utf8'), text);
+  }
+});
+
+test('Index.open() passes over entries that are no images', async (t) => {
+  const { path, reopen } = await openIndex(t);
+  const good = imageToJSON(version('base', '1'));
+  writeFileSync(path, JSON.stringify({ ByName: { base: [null, 5, good, {}], other: 'x' } }));
+  const index = await reopen();
+  assert.deepEqual([index.names, index.size], [['base'], 1]);
+});
