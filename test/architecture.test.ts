@@ -11,7 +11,7 @@ const SOURCE = resolve(dirname(fileURLToPath(import.meta.url)), '../../src');
 /** What each room may import beside itself. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'tsdock.ts': ['client', 'server', 'rcli', 'util'],
-  client: ['rcli', 'util'],
+  client: ['rcli', 'linux', 'util'],
   server: ['rcli', 'container', 'image', 'filesystem', 'network', 'lxc', 'archive', 'linux', 'util'],
   rcli: ['util'],
   container: ['filesystem', 'network', 'lxc', 'archive', 'linux', 'util'],

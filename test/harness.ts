@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,6 +61,9 @@ export class TestDaemon {
     const args = [PROGRAM, '-d', '-g', this.directory, '-H', `${host}:${port}`, '--http', http, ...this.#args];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.#process = child;
+    // A test that fails to close its daemon must end all the same; `#cleanUp` then ends the daemon.
+    child.unref();
+    if (child.stderr instanceof Socket) child.stderr.unref();
     let began = '';
     child.stderr.on('data', (chunk: Buffer) => {
       began += chunk.toString();
@@ -77,6 +80,7 @@ export class TestDaemon {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#process;
     if (child === undefined) return null;
+    child.ref();
     const ended = new Promise((resolve) => child.once('close', resolve));
     if (child.exitCode === null && child.signalCode === null) {
       child.kill(signal);

@@ -6,7 +6,7 @@
 import { constants } from 'node:os';
 import { daemonAddress, type DaemonAddress } from './address.js';
 import { connect } from './connection.js';
-import { FramedCall, type LineTerminal } from './framed-call.js';
+import { FramedCall, outputFlushed, type LineTerminal } from './framed-call.js';
 import { plainCall } from './plain-call.js';
 import { prepareCall, type PreparedCall } from './run-arguments.js';
 import { makeRaw } from './terminal.js';
@@ -29,11 +29,13 @@ export async function runClient(words: readonly string[], addressText: string): 
   }
   const undo: Remover[] = [];
   try {
-    if (isRaw) undo.push(takeTerminal());
+    if (isRaw) undo.push(await takeTerminal());
     else if (prepared.isAttached) undo.push(passSignals(call));
     if (prepared.isAttached) undo.push(followWindow(call));
     if (prepared.sendsInput) undo.push(passInput(call));
-    return await call.status;
+    const status = await call.status;
+    await outputFlushed();
+    return status;
   } finally {
     for (const remove of undo) remove();
     call.close();
@@ -67,8 +69,8 @@ function lineTerminal(): LineTerminal | undefined {
 }
 
 /** Raw until the call ends; whatever ends the client before that restores the terminal. The program goes on. */
-function takeTerminal(): Remover {
-  const restore = makeRaw(process.stdin);
+async function takeTerminal(): Promise<Remover> {
+  const restore = await makeRaw();
   const onSignal = (signal: NodeJS.Signals): void => {
     restore();
     process.exit(128 + constants.signals[signal]);

@@ -114,7 +114,7 @@ export class FramedCall {
 
 /** Writes output; where it cannot take more, the daemon has to wait too. */
 export function output(socket: Socket, stream: NodeJS.WriteStream, piece: Buffer): void {
-  if (stream.write(piece)) return;
+  if (stream.write(piece) || socket.isPaused()) return;
   socket.pause();
   stream.once('drain', () => socket.resume());
 }
@@ -123,4 +123,11 @@ function statusOf(payload: Buffer): number {
   const value: unknown = JSON.parse(payload.toString('utf8'));
   const status: unknown = value !== null && typeof value === 'object' && 'status' in value ? value.status : undefined;
   return typeof status === 'number' ? status & 0xff : 1;
+}
+
+/** Resolves once all that was written to our own stdout and stderr has been taken: to exit before that would cut it. */
+export async function outputFlushed(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  }
 }

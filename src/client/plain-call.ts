@@ -4,7 +4,7 @@
 
 import type { Readable } from 'node:stream';
 import type { Socket } from 'node:net';
-import { output } from './framed-call.js';
+import { output, outputFlushed } from './framed-call.js';
 
 const ERROR_PREFIX = 'Error: ';
 
@@ -22,6 +22,7 @@ export async function plainCall(socket: Socket, words: string[], stdin: Readable
   if (stdin === undefined) socket.end();
   else stdin.pipe(socket);
   await ended;
+  await outputFlushed();
   stdin?.unpipe(socket);
   socket.destroy();
   return beginning.startsWith(ERROR_PREFIX) ? 1 : 0;

@@ -10,7 +10,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
 import { layerPaths } from '../filesystem/layer-paths.js';
-import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
+import type { SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
 import { waitForProgram } from '../lxc/container-init.js';
 import type { ProcessId } from '../lxc/lxc-start.js';
@@ -36,8 +36,12 @@ import type { Stdio } from './stdio.js';
 
 /** How long `stop` waits for the program before it kills it, in seconds. */
 export const STOP_TIMEOUT_S = 10;
-/** How long a container may take to get as far as its program, and to be gone once killed. */
+/** How long a container may take to get as far as its program, and LXC to be gone once killed. */
 const LXC_TIMEOUT_MS = 10_000;
+/** How long a killed program may take to be gone before LXC itself is ended. */
+const KILL_TIMEOUT_MS = 2_000;
+/** The longest time that a timer takes, in milliseconds: more would be none at all. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** How often a container that cannot be signalled yet is tried again. */
 const RETRY_MS = 5;
 
@@ -174,20 +178,21 @@ export class Container {
     if (!(await this.waitTimeout(deadline - performance.now()))) await this.kill();
   }
 
+  /** As `signal`, but waits for the program of a run that has only just begun. */
+  async signalWhenReady(signal: SignalName): Promise<void> {
+    await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
+    await this.#signalInTime(signal, performance.now() + LXC_TIMEOUT_MS);
+  }
+
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
-    const deadline = performance.now() + LXC_TIMEOUT_MS;
-    // In the middle of its own work LXC would not clean up behind a first process that is killed.
-    if (this.state.isRunning) await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
-    while (this.state.isRunning) {
-      const isSent = this.signal('SIGKILL');
-      if (await this.waitTimeout(isSent ? LXC_TIMEOUT_MS : RETRY_MS)) return;
-      if (performance.now() < deadline) continue;
-      // Its first process never came, or does not go: then the monitor process itself.
-      withPidfd(this.state.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
-      if (!(await this.waitTimeout(LXC_TIMEOUT_MS)))
-        throw new Error(`Cannot kill container ${this.id}: it does not end`);
-    }
+    if (!this.state.isRunning) return;
+    // In the middle of its own work LXC would not clean up behind a first process that is killed, or not even notice.
+    await waitForProgram(this.state.pid, KILL_TIMEOUT_MS);
+    await this.#signalInTime('SIGKILL', performance.now() + KILL_TIMEOUT_MS);
+    if (await this.waitTimeout(KILL_TIMEOUT_MS)) return;
+    this.#run?.abandon();
+    if (!(await this.waitTimeout(LXC_TIMEOUT_MS))) throw new Error(`Cannot kill container ${this.id}: it does not end`);
   }
 
   /** Stops it and starts it again. 2013: Container.Restart */
@@ -205,7 +210,7 @@ export class Container {
   /** Waits for the end for at most `timeoutMs`. False where it still runs then. 2013: Container.WaitTimeout */
   async waitTimeout(timeoutMs: number): Promise<boolean> {
     const expiry = new AbortController();
-    const timer = setTimeout(() => expiry.abort(), timeoutMs);
+    const timer = setTimeout(() => expiry.abort(), Math.min(timeoutMs, LONGEST_TIMER_MS));
     try {
       await this.state.wait(expiry.signal);
       return true;
@@ -259,6 +264,14 @@ export class Container {
   /** A run ended while no daemon ran: puts on record what it printed last, how it ended and when. */
   async conclude(holder: Holder | undefined): Promise<void> {
     await Run.conclude(this, this.#runtime, holder);
+  }
+
+  /** What is recorded as running cannot be taken over nor concluded: puts it on record as ended, how is not known. */
+  async giveUp(): Promise<void> {
+    if (!this.state.isRunning) return;
+    this.state.setStopped({ exitCode: -1, signal: undefined }, Date.now());
+    this.logs.close();
+    await this.save();
   }
 
   /** As `inspect` prints it. */

@@ -21,6 +21,9 @@ export class Docker {
   /** ids that are being made, so that none is given twice */
   readonly #reserved = new Set<string>();
 
+  /** removals under way */
+  readonly #destroying = new Map<Container, Promise<void>>();
+
   private constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
@@ -68,8 +71,19 @@ export class Docker {
    * and is emptied afterwards. 2013: Docker.Destroy
    */
   async destroy(container: Container, isForced = false): Promise<void> {
+    if (isForced) await container.kill(); // also where another call stops it gently
+    const underWay = this.#destroying.get(container) ?? this.#destroy(container, isForced);
+    this.#destroying.set(container, underWay);
+    try {
+      await underWay;
+    } finally {
+      this.#destroying.delete(container);
+    }
+  }
+
+  async #destroy(container: Container, isForced: boolean): Promise<void> {
     await container.retire(isForced);
-    if (this.#containers.get(container.id) !== container) return; // another call was quicker
+    if (this.#containers.get(container.id) !== container) return; // it is gone already
     if (await container.filesystem.isMounted()) await container.filesystem.umount();
     const { containersPath } = this.#runtime;
     const doomed = join(containersPath, temporaryName(container.id));
@@ -112,6 +126,9 @@ export class Docker {
         await this.#restoreOne(container, running.get(container.id), holder);
       } catch (error) {
         log(`container ${container.id}: ${errorMessage(error)}`);
+        await container
+          .giveUp()
+          .catch((problem: unknown) => log(`container ${container.id}: ${errorMessage(problem)}`));
       }
     }
   }

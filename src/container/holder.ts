@@ -17,7 +17,7 @@ import { pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../lin
 const ARGUMENTS = ['sleep', 'infinity'];
 
 /** What a holder holds: at 0 the write end of stdin or a pty master, at 1 and 2 FIFOs of the output. */
-export type HeldStreams = readonly [number | 'ignore', number, number];
+export type HeldStreams = readonly (number | 'ignore')[];
 
 /** A holder process by pid. */
 export class Holder {

@@ -60,7 +60,7 @@ export async function readLog(store: LogStore, options: ReadOptions, sink: LogSi
   }
 }
 
-/** All of one stream's file, piece by piece, as `logs` of 2013 prints it. */
+/** What one stream's file holds now, piece by piece, as `logs` of 2013 prints it. */
 export async function readStream(
   store: LogStore,
   stream: StreamNumber,

@@ -10,7 +10,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { processExit } from '../linux/process-exit.js';
-import { pidfdSendSignal, withPidfd, type SignalName } from '../linux/process.js';
+import { pidfdSendSignal, processStartTicks, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
 import { endWithProgram, signalContainer } from '../lxc/container-init.js';
 import { lxcConfig } from '../lxc/lxc-config.js';
@@ -92,7 +92,13 @@ export class Run {
       state.setRunning(process);
       return new Run(subject, runtime, process, stdio);
     } catch (error) {
-      for (const step of undo.reverse()) await step();
+      for (const undoStep of undo.reverse()) {
+        try {
+          await undoStep();
+        } catch (problem) {
+          runtime.log(`container ${subject.id}: ${errorMessage(problem)}`); // the caller is told the first error
+        }
+      }
       throw error;
     }
   }
@@ -101,7 +107,8 @@ export class Run {
   static async adopt(subject: RunSubject, runtime: Runtime, process: ProcessId, holder?: Holder): Promise<Run> {
     subject.state.adopt(process);
     subject.logs.open();
-    const stdio = await Stdio.adopt(streamSettings(subject, runtime), holder);
+    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
+    if (holder === undefined) await stdio.hold();
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
     return new Run(subject, runtime, process, stdio);
   }
@@ -109,7 +116,7 @@ export class Run {
   /** Ends a run that ended while no daemon ran: its last output is still in its streams, its status in LXC's log. */
   static async conclude(subject: RunSubject, runtime: Runtime, holder?: Holder): Promise<void> {
     subject.logs.open();
-    const stdio = await Stdio.adopt(streamSettings(subject, runtime), holder);
+    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
     const log = lxcLogPath(subject);
     await conclude(subject, runtime, stdio, await readLxcExit(log), await lxcLogTime(log));
   }
@@ -130,6 +137,12 @@ export class Run {
     withPidfd(this.#process.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
   }
 
+  /** Ends lxc-start itself, where its container does not end: the last resort. */
+  abandon(): void {
+    const { pid, startTicks } = this.#process;
+    withPidfd(pid, (pidfd) => processStartTicks(pid) === startTicks && pidfdSendSignal(pidfd, 'SIGKILL'));
+  }
+
   /** Waits for the end of lxc-start and frees what the run had. */
   async #monitor(): Promise<void> {
     const subject = this.#subject;
@@ -138,7 +151,7 @@ export class Run {
       const { pid } = this.#process;
       if (subject.config.hasTty) await endWithProgram(poller, pid);
       await processExit(poller, pid);
-      const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal);
+      const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal, subject.config.hasTty);
       await conclude(subject, this.#runtime, this.stdio, exit, Date.now());
     } catch (error) {
       this.#runtime.log(`container ${subject.id}: ${errorMessage(error)}`);

@@ -38,6 +38,7 @@ export class Stdio {
   readonly #root: string;
   readonly #streams: OpenStreams;
   #holder: Holder | undefined;
+  #isEnded = false;
 
   private constructor({ root, poller, store, onProblem }: StdioSettings, streams: OpenStreams, holder?: Holder) {
     this.#root = root;
@@ -54,12 +55,9 @@ export class Stdio {
   }
 
   /** Takes the streams of a run over that an earlier daemon began. `holder` is undefined where it was killed too. */
-  static async adopt(settings: StdioSettings, holder: Holder | undefined): Promise<Stdio> {
+  static adopt(settings: StdioSettings, holder: Holder | undefined): Stdio {
     const { root, hasTty } = settings;
-    const streams = hasTty ? adoptTerminal(root, holder) : adoptPipes(root);
-    const stdio = new Stdio(settings, streams, holder);
-    if (holder === undefined) await stdio.hold();
-    return stdio;
+    return new Stdio(settings, hasTty ? adoptTerminal(root, holder) : adoptPipes(root), holder);
   }
 
   /** Descriptors for lxc-start. */
@@ -96,14 +94,20 @@ export class Stdio {
   /** Passes the end of input on to the program. */
   async endStdin(): Promise<void> {
     const { stdin } = this.#streams;
-    if (stdin === undefined) return;
+    if (stdin === undefined || this.#isEnded) return;
     if (stdin instanceof TerminalInput) return stdin.sendEndOfInput();
     this.#streams.stdin = undefined; // from here on `openForHolder` leaves it out
     await new Promise<void>((resolve) => {
+      if (stdin.closed) resolve();
       stdin.once('close', resolve);
       stdin.end();
     });
-    // The holder has the write end too: another one, without it, takes its place.
+    await this.#replaceHolder();
+  }
+
+  /** The holder has the write end of stdin too: another one, without it, takes its place. */
+  async #replaceHolder(): Promise<void> {
+    if (this.#isEnded) return;
     const before = this.#holder;
     await this.hold();
     before?.release();
@@ -112,11 +116,12 @@ export class Stdio {
   /** Tells the terminal its size. LXC passes it on when it gets SIGWINCH. */
   resize(size: WindowSize): void {
     const master = this.#streams.sources[0]?.terminal?.master;
-    if (master !== undefined) setWindowSize(master, size);
+    if (master !== undefined && !this.#isEnded) setWindowSize(master, size);
   }
 
   /** The program has ended: drains what it printed, then frees everything. */
   async end(): Promise<void> {
+    this.#isEnded = true;
     this.closeForLxc();
     this.#streams.stdin?.destroy();
     this.pump.finish();

@@ -95,7 +95,8 @@ function pipes(root: string, forLxc: readonly number[]): OpenStreams {
     openForHolder() {
       // O_NONBLOCK: to open does not wait for the other side. The holder neither reads nor writes.
       const held = this.stdin === undefined ? undefined : openIfThere(stdin, O_WRONLY | O_NONBLOCK);
-      return [held ?? 'ignore', openSync(stdout, O_RDONLY | O_NONBLOCK), openSync(stderr, O_RDONLY | O_NONBLOCK)];
+      const outputs = [stdout, stderr].map((path) => openIfThere(path, O_RDONLY | O_NONBLOCK) ?? 'ignore');
+      return [held ?? 'ignore', ...outputs];
     },
     closeForHolder(streams) {
       for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
@@ -121,7 +122,7 @@ function terminal(
       return [master, openSync(stdout, O_RDWR | O_NONBLOCK), openSync('/dev/null', O_RDONLY)];
     },
     closeForHolder([, ...streams]) {
-      for (const fd of streams) closeSync(fd);
+      for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
     },
   };
 }
@@ -130,6 +131,7 @@ function openStdin(path: string): Writable | undefined {
   const fd = openIfThere(path, O_WRONLY | O_NONBLOCK);
   if (fd === undefined) return undefined;
   const stdin = new Socket({ fd, readable: false, writable: true });
+  stdin.setMaxListeners(0); // any number of callers may be attached
   stdin.on('error', () => undefined); // the program has closed its stdin, or ended
   return stdin;
 }

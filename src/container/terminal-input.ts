@@ -24,6 +24,7 @@ export class TerminalInput extends Writable {
   constructor(master: number) {
     super({ decodeStrings: true });
     this.#master = master;
+    this.setMaxListeners(0); // any number of callers may be attached
     this.on('error', () => undefined); // the terminal is gone, and with it the program: its exit tells
   }
 

@@ -41,7 +41,10 @@ export class Filesystem {
   async createMountPoints(): Promise<void> {
     const { rootfs, rw, work } = this.#branches;
     for (const folder of this.#driver.needsWork ? [rootfs, rw, work] : [rootfs, rw]) {
-      await mkdir(folder, { mode: 0o755, recursive: true });
+      // Not recursive: the container's own folder is there, or it is being removed.
+      await mkdir(folder, { mode: 0o755 }).catch((error: unknown) => {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      });
     }
     const form = join(dirname(rw), FORM_FILE);
     try {

@@ -44,30 +44,40 @@ export type ReadyCallback = (ready: Readiness) => void;
 export class Poller {
   readonly #epoll = epollCreate({}, EPOLL_CLOEXEC);
   readonly #wake = eventfd({}, 0, EFD_CLOEXEC_NONBLOCK);
-  readonly #callbacks = new Map<number, ReadyCallback>();
+  /** By a number that is never used twice: an event on its way may be of a descriptor that has been closed and given out again. */
+  readonly #watched = new Map<number, ReadyCallback>();
+  readonly #numbers = new Map<number, number>();
+  #nextNumber = 1;
   readonly #events = Buffer.alloc(EVENT_BYTES * EVENTS_PER_WAIT);
   #waiting: Promise<void> | undefined;
   #closed = false;
 
   constructor() {
-    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN);
+    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN, 0);
   }
 
   /** Watches `fd` for one readiness. The descriptor must stay open until `remove`. */
   add(fd: number, callback: ReadyCallback): void {
-    this.#callbacks.set(fd, callback);
-    this.#control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT);
+    const number = this.#nextNumber++;
+    this.#control(EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLONESHOT, number);
+    this.#watched.set(number, callback);
+    this.#numbers.set(fd, number);
     this.#waiting ??= this.#wait();
   }
 
   /** Watches `fd` again after its callback. Ready at once if data is still there. */
   rearm(fd: number): void {
-    if (this.#callbacks.has(fd)) this.#control(EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT);
+    const number = this.#numbers.get(fd);
+    if (number !== undefined) this.#control(EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT, number);
   }
 
   /** Forgets `fd`; its callback is not called any more. Call before closing it. */
   remove(fd: number): void {
-    if (this.#callbacks.delete(fd)) this.#control(EPOLL_CTL_DEL, fd, 0);
+    const number = this.#numbers.get(fd);
+    if (number === undefined) return;
+    this.#numbers.delete(fd);
+    this.#watched.delete(number);
+    this.#control(EPOLL_CTL_DEL, fd, 0, 0);
   }
 
   /** Ends the wait and frees the epoll instance. */
@@ -92,7 +102,7 @@ export class Poller {
       } catch (error) {
         if (!hasCode(error, 'EINTR')) throw error; // a signal of a debugger's: wait again
       }
-      for (const [fd, ready] of this.#decode(count)) this.#callbacks.get(fd)?.(ready);
+      for (const [number, ready] of this.#decode(count)) this.#watched.get(number)?.(ready);
     }
   }
 
@@ -100,15 +110,15 @@ export class Poller {
   #decode(count: number): [number, Readiness][] {
     return Array.from({ length: count }, (_, i) => {
       const bits = this.#events.readUInt32LE(i * EVENT_BYTES);
-      const fd = this.#events.readInt32LE(i * EVENT_BYTES + DATA_AT);
-      return [fd, { readable: (bits & EPOLLIN) !== 0, hungUp: (bits & EPOLLHUP) !== 0 }];
+      const number = Number(this.#events.readBigUInt64LE(i * EVENT_BYTES + DATA_AT));
+      return [number, { readable: (bits & EPOLLIN) !== 0, hungUp: (bits & EPOLLHUP) !== 0 }];
     });
   }
 
-  #control(operation: number, fd: number, bits: number): void {
+  #control(operation: number, fd: number, bits: number, number: number): void {
     const event = Buffer.alloc(EVENT_BYTES);
     event.writeUInt32LE(bits);
-    event.writeInt32LE(fd, DATA_AT);
+    event.writeBigUInt64LE(BigInt(number), DATA_AT);
     epollControl({ path: `descriptor ${fd}` }, this.#epoll, operation, fd, event);
   }
 }

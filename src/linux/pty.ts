@@ -9,6 +9,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { bind, bindVoid } from './libc.js';
 
+const TCSANOW = 0;
 const TIOCSWINSZ = 0x5414;
 const TIOCSLCKTRMIOS = 0x5457;
 /** At least sizeof(struct termios), which is 60 with glibc and 36 in the kernel. */
@@ -59,6 +60,16 @@ export function openPeer(master: number): number {
   return openSync(peerPath(master), constants.O_RDWR | constants.O_NOCTTY);
 }
 
+/** Makes the terminal `fd` raw in both directions. Returns what puts it back as it was. 2013: docker/docker.go, MakeRaw and Restore */
+export function makeTerminalRaw(fd: number): () => void {
+  const before = Buffer.alloc(TERMIOS_BYTES);
+  tcgetattr({ path: `terminal ${fd}` }, fd, before);
+  const raw = Buffer.from(before);
+  cfmakeraw(raw);
+  tcsetattr({ path: `terminal ${fd}` }, fd, TCSANOW, raw);
+  return () => void tcsetattr({ path: `terminal ${fd}` }, fd, TCSANOW, before);
+}
+
 /** Tells the terminal its size. Who reads it must then be told by SIGWINCH. */
 export function setWindowSize(fd: number, { rows, cols }: WindowSize): void {
   ioctl(
@@ -81,7 +92,7 @@ function lockRaw(path: string): void {
     const termios = Buffer.alloc(TERMIOS_BYTES);
     tcgetattr({ path }, slave, termios);
     cfmakeraw(termios);
-    tcsetattr({ path }, slave, 0, termios);
+    tcsetattr({ path }, slave, TCSANOW, termios);
     ioctl({ path, flags: 'TIOCSLCKTRMIOS' }, slave, TIOCSLCKTRMIOS, Buffer.alloc(TERMIOS_BYTES, 0xff));
   } finally {
     closeSync(slave);

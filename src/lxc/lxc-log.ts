@@ -30,11 +30,13 @@ export async function readLxcExit(logPath: string): Promise<LxcExit> {
  * The same end, seen by who sent the program a signal: LXC's own init tells of it as 128 + n, and to LXC a start that was
  * killed is one that failed.
  */
-export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined): LxcExit {
+export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined, underInit: boolean): LxcExit {
   if (sent === undefined) return exit;
   const signal = constants.signals[sent];
   const isStartKilled = sent === 'SIGKILL' && exit.failure !== undefined;
-  return isStartKilled || exit.exitCode === 128 + signal ? { exitCode: -1, signal, failure: undefined } : exit;
+  return isStartKilled || (underInit && exit.exitCode === 128 + signal)
+    ? { exitCode: -1, signal, failure: undefined }
+    : exit;
 }
 
 /** When lxc-start wrote its last line, in milliseconds since 1970; now where there is no log. */

@@ -5,11 +5,12 @@
 //
 // 2013: container.go, Container.start and startPty
 
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { processArguments, processStartTicks } from '../linux/process.js';
 import { hasCode } from '../linux/libc.js';
+import { errorMessage } from '../util/errors.js';
 import { step } from '../util/steps.js';
 import { INIT_INSIDE } from './lxc-config.js';
 
@@ -57,7 +58,7 @@ export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit,
 /** Spawns lxc-start. Resolves once it is a process; rejects where it cannot be one. */
 export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   const args = lxcStartArguments(start);
-  const child = spawn('lxc-start', args, { stdio: [...start.stdio], detached: true, cwd: '/', env: searchPath() });
+  const child = trySpawn(args, { stdio: [...start.stdio], detached: true, cwd: '/', env: searchPath() });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause) => reject(new Error(`Cannot spawn lxc-start: ${cause.message}`, { cause })));
@@ -69,6 +70,15 @@ export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   if (pid === undefined || startTicks === undefined) throw new Error('Cannot spawn lxc-start: it ended at once');
   step('lxc-start', 'container.go, Container.start', () => ({ pid, args }));
   return { pid, startTicks };
+}
+
+/** What no process can be made of (arguments beyond the kernel's limit, say) makes `spawn` throw at once. */
+function trySpawn(args: string[], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn('lxc-start', args, options);
+  } catch (cause) {
+    throw new Error(`Cannot spawn lxc-start: ${errorMessage(cause)}`, { cause });
+  }
 }
 
 /** All lxc-start processes of the containers under `lxcPath`, by container id. */

@@ -35,6 +35,7 @@ export class Calls {
   readonly #log: Log;
   readonly #active = new Map<Promise<void>, ReplyStream>();
   #count = 0;
+  #isDraining = false;
 
   constructor(service: Service, log: Log) {
     this.#service = service;
@@ -43,6 +44,10 @@ export class Calls {
 
   /** Answers a call. Resolves when the command has ended and all of its reply is handed to the transport; never rejects. */
   async answer(incoming: IncomingCall): Promise<void> {
+    if (this.#isDraining) {
+      incoming.reply.end('Error: The daemon is ending\n');
+      return;
+    }
     const running = withinCall(++this.#count, () => this.#run(incoming));
     this.#active.set(running, incoming.reply);
     await running;
@@ -51,6 +56,7 @@ export class Calls {
 
   /** Waits until no call is under way, at most `deadlineMs`; then cuts the rest. Resolves with how many were cut. */
   async drain(deadlineMs: number): Promise<number> {
+    this.#isDraining = true;
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, deadlineMs)));
     await Promise.race([Promise.all(this.#active.keys()), deadline]);

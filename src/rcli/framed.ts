@@ -7,7 +7,15 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { PassThrough } from 'node:stream';
 import { toWindow } from './call-line.js';
-import { encodeFrame, encodeHeader, FrameDecoder, FrameType, type Frame, type Hello } from './frames.js';
+import {
+  encodeFrame,
+  encodeHeader,
+  FrameDecoder,
+  FrameType,
+  MAX_FRAME_BYTES,
+  type Frame,
+  type Hello,
+} from './frames.js';
 import { ReplyStream, type CallerTerminal } from './reply.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -57,11 +65,15 @@ export class FramedConnection {
       this.#refuse(errorMessage(error));
       return;
     }
+    this.#watchFrame();
+  }
+
+  /** A frame that has begun must be finished in time; but not while it is us who do not read. */
+  #watchFrame(): void {
     clearTimeout(this.#frameTimer);
-    if (this.#decoder.isInsideFrame) {
-      const message = `Invalid frame: it was not finished within ${FRAME_TIMEOUT_MS / 1000} seconds`;
-      this.#frameTimer = setTimeout(() => this.#refuse(message), FRAME_TIMEOUT_MS);
-    }
+    if (!this.#decoder.isInsideFrame || this.#socket.isPaused()) return;
+    const message = `Invalid frame: it was not finished within ${FRAME_TIMEOUT_MS / 1000} seconds`;
+    this.#frameTimer = setTimeout(() => this.#refuse(message), FRAME_TIMEOUT_MS);
   }
 
   #take({ type, payload }: Frame): void {
@@ -75,9 +87,12 @@ export class FramedConnection {
     if (this.stdin.writableEnded || this.stdin.destroyed) return; // after its end, or the command is done with it
     if (payload.length === 0) {
       this.stdin.end();
-    } else if (!this.stdin.write(payload)) {
+    } else if (!this.stdin.write(payload) && !this.#socket.isPaused()) {
       this.#socket.pause();
-      this.stdin.once('drain', () => this.#socket.resume());
+      this.stdin.once('drain', () => {
+        this.#socket.resume();
+        this.#watchFrame();
+      });
     }
   }
 
@@ -97,12 +112,15 @@ export class FramedConnection {
   }
 }
 
-/** Header and payload in one packet, without a copy of the payload. */
+/** Header and payload in one packet, without a copy of the payload; in several frames where one would be too large. */
 function sendFrame(socket: Socket, type: number, payload: Buffer, done: (error?: Error | null) => void): void {
+  const isLast = payload.length <= MAX_FRAME_BYTES;
+  const piece = isLast ? payload : payload.subarray(0, MAX_FRAME_BYTES);
   socket.cork();
-  socket.write(encodeHeader(type, payload.length));
-  socket.write(payload, done);
+  socket.write(encodeHeader(type, piece.length));
+  socket.write(piece, isLast ? done : undefined);
   socket.uncork();
+  if (!isLast) sendFrame(socket, type, payload.subarray(MAX_FRAME_BYTES), done);
 }
 
 function parseObject(payload: Buffer): object {

@@ -22,6 +22,9 @@ export interface CallerTerminal extends CallerWindow {
 /** Puts bytes on the wire and calls back once there is room for more. */
 export type Send = (chunk: Buffer, done: (error?: Error | null) => void) => void;
 
+/** How many signals are kept for a command that does not listen yet. */
+const MAX_EARLY_SIGNALS = 16;
+
 interface ReplyEvents {
   window: [CallerWindow];
   signal: [NodeJS.Signals];
@@ -36,6 +39,8 @@ export class ReplyStream extends Writable {
   /** The caller's terminal, where it has one and the transport can tell. */
   readonly terminal: CallerTerminal | undefined;
   readonly #gone = new AbortController();
+  /** what came before anybody listened */
+  readonly #earlySignals: NodeJS.Signals[] = [];
   readonly #send: Send;
   readonly #listeners: { [Name in keyof ReplyEvents]: Set<(...args: ReplyEvents[Name]) => void> } = {
     window: new Set(),
@@ -66,6 +71,7 @@ export class ReplyStream extends Writable {
   /** Calls `listener` for each signal that the caller passes on. Returns the remover. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void {
     this.#listeners.signal.add(listener);
+    for (const signal of this.#earlySignals.splice(0)) listener(signal);
     return () => this.#listeners.signal.delete(listener);
   }
 
@@ -76,6 +82,8 @@ export class ReplyStream extends Writable {
 
   /** For the transport: the caller passes a signal on. */
   announceSignal(signal: NodeJS.Signals): void {
+    if (this.#listeners.signal.size === 0 && this.#earlySignals.length < MAX_EARLY_SIGNALS)
+      this.#earlySignals.push(signal);
     for (const listener of this.#listeners.signal) listener(signal);
   }
 

@@ -30,7 +30,8 @@ export async function attach(container: Container, attachment: Attachment): Prom
   const { stdin, stdout, passesEnd, from, streams = { stdout: true, stderr: true } } = attachment;
   const undo = [
     stdout.onWindow((window) => container.resize(window)),
-    stdout.onSignal((signal) => container.signal(signal)),
+    // The program may only be about to run. Where the signal cannot be sent, it has ended, and the caller is told that.
+    stdout.onSignal((signal) => void container.signalWhenReady(signal).catch(() => undefined)),
     stdin === undefined ? () => undefined : passInput(container, stdin, passesEnd),
   ];
   try {
@@ -54,7 +55,8 @@ function passInput(container: Container, stdin: Readable, passesEnd: boolean): (
     if (passesEnd) stdio.endStdin().catch(() => undefined); // the program has ended first: nothing is left to be told
   };
   stdin.pipe(target, { end: false });
-  stdin.once('end', onEnd);
+  if (stdin.readableEnded) onEnd();
+  else stdin.once('end', onEnd);
   return () => {
     stdin.unpipe(target);
     stdin.off('end', onEnd);

@@ -70,6 +70,7 @@ export abstract class ContainerCommands extends ImageCommands {
       isStdinOpen: flags.i || isShell,
       isAttached: (flags.a || isShell) && !flags.d,
     };
+    if (call.args.some((arg) => arg.includes('\0'))) throw new Error('Cannot run: an argument contains a NUL byte');
     const image = this.parts.images.index.find(imageName || DEFAULT_IMAGE);
     if (image === undefined) throw new Error(`No such image: ${imageName || DEFAULT_IMAGE}`);
     const container = await this.parts.containers.create({

@@ -39,6 +39,7 @@ export interface DaemonOptions {
 
 /** Runs until SIGTERM or SIGINT. Rejects, before anything listens, with what keeps it from running. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
+  process.stderr.on('error', () => undefined); // a log that nobody can take any more is no reason to end
   const log = (line: string): void => void process.stderr.write(`${goLogTime(new Date())} ${line}\n`);
   if (process.getuid?.() !== 0)
     throw new Error('The daemon must run as root: it mounts file systems and makes namespaces');

@@ -43,8 +43,13 @@ export abstract class ImageCommands extends ServerBase {
     if (call === undefined) return;
     const [name] = call.args;
     if (name === undefined) throw new Error('Not enough arguments');
-    const image = await this.parts.images.import(name, await download(name, stdout.gone));
-    stdout.write(`${image.id}\n`);
+    const body = await download(name, stdout.gone);
+    try {
+      const image = await this.parts.images.import(name, body);
+      stdout.write(`${image.id}\n`);
+    } catch (error) {
+      throw new Error(`Cannot pull "${name}": ${errorMessage(error)}`, { cause: error });
+    }
   }
 
   /** A line for each version of each name, or of one name. */
@@ -92,8 +97,10 @@ async function download(url: string, gone: AbortSignal): Promise<Readable> {
     clearTimeout(timer);
   }
   // DIFFERS D09: the original took the page of an error for the archive.
-  if (!response.ok)
+  if (!response.ok) {
+    await response.body?.cancel();
     throw new Error(`Cannot pull "${url}": the server answered ${response.status} ${response.statusText}`);
+  }
   if (response.body === null) throw new Error(`Cannot pull "${url}": the answer is empty`);
   return Readable.fromWeb(response.body);
 }

@@ -76,13 +76,13 @@ export abstract class LookCommands extends ContainerCommands {
     if (name === undefined || call.args.length > 1) return logs.usage(stdout);
     const { logs: store } = this.container(name);
     const { f: follow, t: isTimed, tail } = call.flags;
+    store.refresh();
     const sink: LogSink = (stream, piece) => writeTo(stream === STDERR ? stdout.stderr : stdout, piece);
     if (!follow && !isTimed && tail === ALL_LINES) {
       await readStream(store, STDOUT, stdout.gone, sink);
       await readStream(store, STDERR, stdout.gone, sink);
       return;
     }
-    store.refresh();
     const from = tail === ALL_LINES ? { stdout: 0, stderr: 0, order: 0 } : await tailPosition(store, Math.max(0, tail));
     const options = { from, follow, stdout: true, stderr: true, separate: isTimed, signal: stdout.gone };
     await readLog(store, options, isTimed ? withTimes(sink) : sink);

@@ -37,9 +37,9 @@ const PACKERS: Record<string, Packer> = {
   'GNU tar, pax, sparse 0.0': { ...whole, command: `${gnuPax} -S --sparse-version=0.0 .`, keepsHoles: true },
   'GNU tar, pax, sparse 0.1': { ...whole, command: `${gnuPax} -S --sparse-version=0.1 .`, keepsHoles: true },
   'GNU tar, pax, sparse 1.0': { ...whole, command: `${gnuPax} -S --sparse-version=1.0 .`, keepsHoles: true },
-  'Python, ustar': { ...plain, command: `python3 ${MAKE_TAR} ustar FOLDER`, hasLongNames: false },
-  'Python, gnu': { ...plain, command: `python3 ${MAKE_TAR} gnu FOLDER` },
-  'Python, pax': { ...plain, command: `python3 ${MAKE_TAR} pax FOLDER` }, // its times are floating point
+  'Python, ustar': { ...plain, command: `python3 "${MAKE_TAR}" ustar FOLDER`, hasLongNames: false },
+  'Python, gnu': { ...plain, command: `python3 "${MAKE_TAR}" gnu FOLDER` },
+  'Python, pax': { ...plain, command: `python3 "${MAKE_TAR}" pax FOLDER` }, // its times are floating point
   busybox: { ...plain, command: 'busybox tar -C FOLDER -c -f - .' },
 };
 

@@ -117,3 +117,14 @@ test('megabytes of input reach the program whole', async () => {
 
   assert.equal(stdout, `${createHash('sha256').update(input).digest('hex')}  -\n`);
 });
+
+test('a reply that its reader takes slowly arrives whole', async () => {
+  const id = (await daemon.call('run', 'base', 'seq', '1', '150000')).trim();
+  await daemon.stopped(id);
+  const { child, result } = daemon.client(['logs', id]);
+  child.stdout?.pause();
+  await until(() => (child.stdout?.readableLength ?? 0) > 0, 'it prints');
+  child.stdout?.resume();
+  const expected = Array.from({ length: 150_000 }, (_, i) => `${i + 1}\n`).join('');
+  assert.deepEqual(await result, { status: 0, stdout: expected, stderr: '' });
+});

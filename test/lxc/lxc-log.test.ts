@@ -120,19 +120,20 @@ test('asSignalled() takes 128 + n for the signal that was sent, and nothing else
     signal: undefined,
     failure: undefined,
   });
-  assert.deepEqual(asSignalled(exit(143), 'SIGTERM'), { exitCode: -1, signal: 15, failure: undefined });
-  assert.deepEqual(asSignalled(exit(137), 'SIGKILL'), { exitCode: -1, signal: 9, failure: undefined });
-  assert.deepEqual(asSignalled(exit(143), 'SIGKILL'), exit(143));
-  assert.deepEqual(asSignalled(exit(143), undefined), exit(143));
-  assert.deepEqual(asSignalled(exit(3), 'SIGTERM'), exit(3));
+  assert.deepEqual(asSignalled(exit(143), 'SIGTERM', true), { exitCode: -1, signal: 15, failure: undefined });
+  assert.deepEqual(asSignalled(exit(137), 'SIGKILL', true), { exitCode: -1, signal: 9, failure: undefined });
+  assert.deepEqual(asSignalled(exit(143), 'SIGKILL', true), exit(143));
+  assert.deepEqual(asSignalled(exit(143), undefined, true), exit(143));
+  assert.deepEqual(asSignalled(exit(3), 'SIGTERM', true), exit(3));
+  assert.deepEqual(asSignalled(exit(143), 'SIGTERM', false), exit(143), 'a status of the program itself');
 });
 
 test('asSignalled() takes a start that was killed for no failure', () => {
   const failed = { exitCode: 255, signal: undefined, failure: 'Failed to spawn' };
-  assert.deepEqual(asSignalled(failed, 'SIGKILL'), {
+  assert.deepEqual(asSignalled(failed, 'SIGKILL', true), {
     exitCode: -1,
     signal: constants.signals.SIGKILL,
     failure: undefined,
   });
-  assert.deepEqual(asSignalled(failed, 'SIGTERM'), failed);
+  assert.deepEqual(asSignalled(failed, 'SIGTERM', true), failed);
 });

@@ -118,9 +118,16 @@ test('Calls.answer() says of a caller that is gone that it went away', async () 
   assert.match(log[0] ?? '', /^http p hang \(\d+ ms\): (ok|the caller went away)$/);
 });
 
-test('Calls.drain() resolves with 0 where nothing is under way, and waits for what is', async () => {
+test('Calls.drain() resolves with 0 where nothing is under way, and no call is taken from then on', async () => {
   const { calls } = service();
   assert.equal(await calls.drain(10), 0);
+  const { reply, sent } = collect();
+  await calls.answer({ words: ['say', 'x'], stdin: new PassThrough(), reply, transport: 'tcp', peer: 'p' });
+  assert.equal(sent.stdout, 'Error: The daemon is ending\n');
+});
+
+test('Calls.drain() waits for what is under way', async () => {
+  const { calls } = service();
   const { reply, sent } = collect();
   const answered = calls.answer({ words: ['say', 'x'], stdin: new PassThrough(), reply, transport: 'tcp', peer: 'p' });
   assert.equal(await calls.drain(5_000), 0);

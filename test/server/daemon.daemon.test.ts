@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PROGRAM, TestDaemon } from '../harness.js';
+import { PROGRAM, TestDaemon, until } from '../harness.js';
 
 /** Starts a daemon that is expected to refuse; what it says. */
 function refusal(args: string[], options: { env?: NodeJS.ProcessEnv; uid?: number } = {}): string {
@@ -99,6 +99,7 @@ test('the log has one line a call; -D prints each step of it, with its call and 
   try {
     assert.equal(await daemon.call('run', '-a', 'base', 'echo', 'a b'), 'a b\n');
     assert.equal(await daemon.call('rm', 'nosuch\nx'), 'Error: No such container: nosuch\nx\n');
+    await until(() => /rm "nosuch.*: Error/.test(daemon.log), 'the last line is there');
     const lines = daemon.log.split('\n');
     assert.equal(
       lines.filter((line) => / tcp 127\.0\.0\.1:\d+ run -a base echo "a b" \(\d+ ms\): ok$/.test(line)).length,

@@ -197,3 +197,31 @@ test('a caller that goes away leaves its container running', async () => {
   assert.equal(await daemon.call('stop', id), `${id}\n`);
   assert.equal((await readAll(again)).toString(), 'term\n');
 });
+
+test('start and rm -f at the same time leave a container that is whole or none', async () => {
+  for (let i = 0; i < 5; i++) {
+    const id = await run('base', 'sleep', '100');
+    await daemon.call('kill', id);
+    const replies = await Promise.all([daemon.call('start', id), daemon.call('rm', '-f', id), daemon.call('rm', id)]);
+    for (const reply of replies) assert.match(reply, new RegExp(`^(${id}\n|Error: No such container: ${id}\n|)$`));
+    assert.equal(await daemon.call('logs', id), `Error: No such container: ${id}\n`);
+    const left = [...mountsBelow(daemon.directory), ...processesOf(daemon.directory)];
+    assert.deepEqual(
+      left.filter((line) => line.includes(id)),
+      [],
+    );
+  }
+});
+
+test('a container whose processes all ended with the machine is on record as ended, and can be removed', async () => {
+  const ids = [await run('-t', 'base', 'sleep', '100'), await run('base', 'sleep', '100')];
+  await until(async () => (await daemon.call('ps', '-q')).trim().split('\n').length >= 2, 'they run');
+  await daemon.end('SIGKILL');
+  for (const line of processesOf(daemon.directory)) process.kill(Number(line.split(' ')[1]), 'SIGKILL');
+  await until(() => processesOf(daemon.directory).length === 0, 'all have ended');
+  await daemon.begin();
+  for (const id of ids) {
+    assert.match(await daemon.call('ps', '-a'), new RegExp(`^${id} .* Exit -1 `, 'm'));
+    assert.equal(await daemon.call('rm', id), '');
+  }
+});

@@ -20,17 +20,22 @@ const shows = (pattern: RegExp): Promise<void> =>
 let daemon: TestDaemon;
 before(async () => {
   daemon = await TestDaemon.start();
-  const env = `DOCKER=127.0.0.1:${daemon.tcp.port} PS1='host> ' TSDOCK='${process.execPath} ${PROGRAM}'`;
+  const env = `DOCKER=127.0.0.1:${daemon.tcp.port} PS1='host> ' NODE='${process.execPath}' PROGRAM='${PROGRAM}'`;
   tmux('new-session', '-d', '-s', 'main', '-x', '90', '-y', '30', `env ${env} sh`);
+  await shows(/host>\s*$/);
+  enter('tsdock() { "$NODE" "$PROGRAM" "$@"; }');
   await shows(/host>\s*$/);
 });
 after(async () => {
-  tmux('kill-server');
-  await daemon.close();
+  try {
+    tmux('kill-server');
+  } finally {
+    await daemon.close();
+  }
 });
 
 test('tsdock run base sh is a shell with a terminal, job control, and the size of the window', async () => {
-  enter('$TSDOCK run base /bin/sh');
+  enter('tsdock run base /bin/sh');
   await shows(/\/ #\s*$/);
   enter('tty; stty size; echo pid $$');
   await shows(/\/dev\/pts\/\d+\n30 90\npid 2\n/);
@@ -60,14 +65,14 @@ test('exit 7 is the exit status outside, and the terminal is sane again', async 
 });
 
 test('Ctrl-D ends the shell', async () => {
-  enter('$TSDOCK run base /bin/sh');
+  enter('tsdock run base /bin/sh');
   await shows(/\/ #\s*$/);
   type('C-d');
   await shows(/host>\s*$/);
 });
 
 test('a lost daemon leaves one sentence and a sane terminal; the container goes on', async () => {
-  enter('$TSDOCK run -c survivor base /bin/sh; stty -a | grep -c " -icanon"');
+  enter('tsdock run -c survivor base /bin/sh; stty -a | grep -c " -icanon"');
   await shows(/\/ #\s*$/);
   await daemon.end('SIGKILL');
   await shows(/tsdock: Lost the daemon at 127\.0\.0\.1:\d+ before the call ended.*\n0\n/s);
@@ -77,7 +82,7 @@ test('a lost daemon leaves one sentence and a sane terminal; the container goes 
 
 test('attach -i takes a shell over, and SIGTERM to the client restores the terminal', async () => {
   const [id = ''] = /^\w{8}(?=.*survivor)/m.exec(await daemon.call('ps')) ?? [];
-  enter(`$TSDOCK attach -i ${id}; stty -a | grep -c " -icanon"`);
+  enter(`tsdock attach -i ${id}; stty -a | grep -c " -icanon"`);
   await until(() => pidOf(`attach -i ${id}`) !== undefined, 'the client runs');
   enter("echo he''re");
   await shows(/\nhere\n/);
