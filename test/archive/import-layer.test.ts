@@ -20,7 +20,7 @@ const MAKE_TAR = fileURLToPath(new URL('../../../test/archive/make-tar.py', impo
 const MAX_TAR_SIZE = 1 << 27;
 
 interface Packer extends TreeOptions, SampleOptions {
-  /** the program and its arguments; FOLDER stands for the folder to be packed */
+  /** the program and its arguments; FOLDER stands for the folder to be packed, MAKE_TAR for the script beside this file */
   command: string;
   keepsHoles?: boolean;
 }
@@ -37,9 +37,9 @@ const PACKERS: Record<string, Packer> = {
   'GNU tar, pax, sparse 0.0': { ...whole, command: `${gnuPax} -S --sparse-version=0.0 .`, keepsHoles: true },
   'GNU tar, pax, sparse 0.1': { ...whole, command: `${gnuPax} -S --sparse-version=0.1 .`, keepsHoles: true },
   'GNU tar, pax, sparse 1.0': { ...whole, command: `${gnuPax} -S --sparse-version=1.0 .`, keepsHoles: true },
-  'Python, ustar': { ...plain, command: `python3 "${MAKE_TAR}" ustar FOLDER`, hasLongNames: false },
-  'Python, gnu': { ...plain, command: `python3 "${MAKE_TAR}" gnu FOLDER` },
-  'Python, pax': { ...plain, command: `python3 "${MAKE_TAR}" pax FOLDER` }, // its times are floating point
+  'Python, ustar': { ...plain, command: 'python3 MAKE_TAR ustar FOLDER', hasLongNames: false },
+  'Python, gnu': { ...plain, command: 'python3 MAKE_TAR gnu FOLDER' },
+  'Python, pax': { ...plain, command: 'python3 MAKE_TAR pax FOLDER' }, // its times are floating point
   busybox: { ...plain, command: 'busybox tar -C FOLDER -c -f - .' },
 };
 
@@ -50,7 +50,8 @@ for (const [name, packer] of Object.entries(PACKERS)) {
     const layer = join(folder, 'layer');
     mkdirSync(source);
     makeSampleTree(source, packer);
-    const [program = '', ...args] = packer.command.split(' ').map((word) => (word === 'FOLDER' ? source : word));
+    const paths: Record<string, string> = { FOLDER: source, MAKE_TAR };
+    const [program = '', ...args] = packer.command.split(' ').map((word) => paths[word] ?? word);
     const tar = execFileSync(program, args, { maxBuffer: MAX_TAR_SIZE });
 
     const result = await importLayer(bytesOf(tar), layer);
