@@ -7,7 +7,7 @@
 
 import { DEFAULT_ADDRESS } from './client/address.js';
 import { bool, command, string } from './rcli/command.js';
-import { FlagError, HELP_REQUESTED, parseFlags } from './rcli/flags.js';
+import { FlagError, HELP_REQUESTED } from './rcli/flags.js';
 import { PROGRAM, usageText } from './rcli/usage.js';
 import { errorMessage } from './util/errors.js';
 
@@ -34,13 +34,11 @@ process.exit(
 async function main(argv: string[]): Promise<number> {
   const environment = process.env['DOCKER'] || DEFAULT_ADDRESS;
   if (process.env['TSDOCK_VERBATIM'] === '1') return client(argv, environment);
-  let parsed;
   try {
-    // the program's own flags, each of its default's type
-    parsed = parseFlags(program.flags, argv) as {
-      flags: Record<'d' | 'D', boolean> & Record<string, string>;
-      args: string[];
-    };
+    const { flags, args } = program.read(argv);
+    if (!flags.d) return await client(args, flags.H || environment);
+    await daemon(flags);
+    return 0;
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     const isHelp = error.message === HELP_REQUESTED;
@@ -48,10 +46,6 @@ async function main(argv: string[]): Promise<number> {
     (isHelp ? process.stdout : process.stderr).write(isHelp ? text : `${PROGRAM}: ${error.message}\n${text}`);
     return isHelp ? 0 : 2;
   }
-  const { flags, args } = parsed;
-  if (!flags.d) return client(args, flags['H'] || environment);
-  await daemon(flags);
-  return 0;
 }
 
 async function client(words: string[], address: string): Promise<number> {
@@ -59,17 +53,13 @@ async function client(words: string[], address: string): Promise<number> {
   return runClient(words, address);
 }
 
-async function daemon(flags: Record<'D', boolean> & Record<string, string | boolean>): Promise<void> {
-  if (flags.D) {
+async function daemon({ g, H, http, driver, D }: ReturnType<typeof program.read>['flags']): Promise<void> {
+  const wanted = process.env['DEBUG'] ?? '';
+  if (D) {
     const { default: createDebug } = await import('debug');
-    createDebug.enable(`${process.env['DEBUG'] ?? ''},tsdock:*`);
+    createDebug.enable(`${wanted},tsdock:*`);
   }
-  if (flags.D || /tsdock/.test(process.env['DEBUG'] ?? '')) (await import('./util/steps.js')).printSteps();
+  if (D || wanted.includes('tsdock')) (await import('./util/steps.js')).printSteps();
   const { runDaemon } = await import('./server/daemon.js');
-  await runDaemon({
-    directory: String(flags['g']),
-    tcp: String(flags['H']) || DEFAULT_ADDRESS,
-    http: String(flags['http']),
-    driver: String(flags['driver']) || undefined,
-  });
+  await runDaemon({ directory: g, tcp: H || DEFAULT_ADDRESS, http, driver: driver || undefined });
 }

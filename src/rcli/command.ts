@@ -56,14 +56,18 @@ export class Command<F extends Flags = Flags> {
    */
   parse(stdout: Writable, args: readonly string[]): ParsedCall<F> | undefined {
     try {
-      // parseFlags gives each declared flag a value of its default's type
-      return parseFlags(this.flags, args) as ParsedCall<F>;
+      return this.read(args);
     } catch (error) {
       if (!(error instanceof FlagError)) throw error;
       if (error.message !== HELP_REQUESTED) stdout.write(`${error.message}\n`);
       this.usage(stdout);
       return undefined;
     }
+  }
+
+  /** The flags and arguments of a call. Throws FlagError. */
+  read(args: readonly string[]): ParsedCall<F> {
+    return parseFlags(this.flags, args) as ParsedCall<F>; // it gives each declared flag a value of its default's type
   }
 
   /** Prints how to call it. */

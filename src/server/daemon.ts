@@ -6,7 +6,6 @@
 // 2013: dockerd/dockerd.go, main and New
 
 import { createRequire } from 'node:module';
-import type { Server as NetServer } from 'node:net';
 import { resolve } from 'node:path';
 import { Docker } from '../container/docker.js';
 import { pickDriver } from '../filesystem/pick-driver.js';
@@ -66,18 +65,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const calls = new Calls(server, log);
 
   const ended = endSignal();
-  const servers: NetServer[] = [createTcpServer(calls, { name: 'tsdock', version }, log)];
-  const [tcp] = servers;
-  const listening = tcp === undefined ? [] : [`tcp ${await listen(tcp, tcpAddress)}`];
-  if (httpAddress !== undefined) {
-    const http = createHttpServer(calls, log);
-    servers.push(http);
-    listening.push(`http ${await listen(http, httpAddress)}`);
-  }
+  const tcp = createTcpServer(calls, { name: 'tsdock', version }, log);
+  const http = createHttpServer(calls, log);
+  const listening = [`tcp ${await listen(tcp, tcpAddress)}`];
+  if (httpAddress !== undefined) listening.push(`http ${await listen(http, httpAddress)}`);
   log(`tsdock ${version} on ${listening.join(', ')}: data ${directory.root}, driver ${driver.name}, lxc ${lxc}`);
 
   const signal = await ended;
-  for (const each of servers) each.close();
+  for (const each of [tcp, http]) each.close();
   const cut = await calls.drain(DRAIN_MS);
   const running = containers.list().filter(({ state }) => state.isRunning).length;
   log(`${signal}: no more calls, ${cut} cut; ${running} containers keep running`);

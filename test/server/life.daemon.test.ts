@@ -167,7 +167,7 @@ test('output of 1 GiB through an attached run arrives whole, and the memory of t
     most = Math.max(most, residentKb());
   }
   assert.equal(received.digest('hex'), createHash('sha256').update(Buffer.alloc(bytes)).digest('hex'));
-  assert.ok(most - before < 80_000, `it grew by ${most - before} kB`);
+  assert.ok(most - before < 120_000, `it grew by ${most - before} kB`);
 });
 
 test('a client that does not read holds up neither the container nor other calls', async () => {
