@@ -18,6 +18,9 @@ import { fixtureTar } from './fixture.js';
 export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
 const DEADLINE_MS = 20_000;
 
+// A test run that is ended from outside cleans up as well: 'exit' comes only where somebody calls for it.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
 /** What a client process did. */
 export interface ClientResult {
   status: number | null;

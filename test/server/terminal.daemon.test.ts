@@ -2,7 +2,7 @@
 
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { PROGRAM, TestDaemon, until } from '../harness.js';
 
 const SOCKET = `tsdock-test-${process.pid}`;
@@ -17,6 +17,13 @@ function enter(line: string): void {
 const shows = (pattern: RegExp): Promise<void> =>
   until(() => pattern.test(screen()), `the screen shows ${String(pattern)}: ${screen()}`);
 
+/** Also where the test run is ended from outside. */
+function killServer(): void {
+  process.off('exit', killServer);
+  spawnSync('tmux', ['-L', SOCKET, 'kill-server']);
+}
+process.on('exit', killServer);
+
 let daemon: TestDaemon;
 before(async () => {
   daemon = await TestDaemon.start();
@@ -27,11 +34,8 @@ before(async () => {
   await shows(/host>\s*$/);
 });
 after(async () => {
-  try {
-    tmux('kill-server');
-  } finally {
-    await daemon.close();
-  }
+  killServer();
+  await daemon.close();
 });
 
 test('tsdock run base sh is a shell with a terminal, job control, and the size of the window', async () => {
