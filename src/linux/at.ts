@@ -9,17 +9,22 @@
 //
 // 2013: package syscall
 
+import { constants as fsConstants } from 'node:fs';
 import { constants } from 'node:os';
 import { arch } from 'node:process';
-import { SyscallError, bind, hasCode, type CallFacts } from './libc.js';
+import { SyscallError, bind, bindUnless, hasCode, type CallFacts } from './libc.js';
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 /** node:fs has no constant for it. */
 export const O_CLOEXEC = 0o2000000;
+/** Nor for this one: a descriptor that names a file, and opens nothing. */
+export const O_PATH = 0o10000000;
 
 const RESOLVE_NO_MAGICLINKS = 0x02n;
+const RESOLVE_NO_SYMLINKS = 0x04n;
+const RESOLVE_BENEATH = 0x08n;
 const RESOLVE_IN_ROOT = 0x10n;
 const UTIME_OMIT = 0x3ffffffen;
 const OPENAT2 = 437; // one number on every architecture
@@ -27,12 +32,22 @@ const MKNODAT: Readonly<Record<string, number>> = { x64: 259, ppc64: 288, s390x:
 const MKNODAT_GENERIC = 33; // arm64, riscv64, loong64
 // The kernel asks for another try when something was renamed on the machine while it walked over a `..`.
 const MAX_OPEN_TRIES = 128;
+const SHOWN_NAME_LENGTH = 4096;
+
+const STATX_TYPE = 1;
+/** of struct statx, in bytes, and where its mode is, in 16-bit numbers; the same on every architecture */
+const STATX_SIZE = 256;
+const STATX_MODE_INDEX = 14;
 
 const native = {
   // `syscall` is variadic in C, but takes its arguments in the registers that this declaration says.
   openat2: bind('long syscall(long number, int dirfd, const char *name, void *how, size_t size)'),
   // glibc before 2.33 exports no mknodat.
   mknodat: bind('long syscall(long number, int dirfd, const char *name, unsigned int mode, unsigned int device)'),
+  statx: bindUnless(
+    ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'],
+    'int statx(int dirfd, const char *name, int flags, unsigned int mask, void *result)',
+  ),
   openat: bind('int openat(int dirfd, const char *name, int flags, unsigned int mode)'),
   mkdirat: bind('int mkdirat(int dirfd, const char *name, unsigned int mode)'),
   symlinkat: bind('int symlinkat(const char *target, int dirfd, const char *name)'),
@@ -60,14 +75,12 @@ export function nativeName(name: string | Uint8Array): Buffer {
  * symbolic links on its way, cannot leave it. The caller closes the descriptor. Needs Linux 5.6.
  */
 export function openInRoot(root: number, name: Buffer, flags: number, mode = 0): number {
-  const how = BigInt64Array.of(BigInt(flags | O_CLOEXEC), BigInt(mode), RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-  for (let tries = 1; ; tries++) {
-    try {
-      return renamed('openat2', () => native.openat2(new NameFacts(name), OPENAT2, root, name, how, how.byteLength));
-    } catch (error) {
-      if (!hasCode(error, 'EAGAIN') || tries === MAX_OPEN_TRIES) throw error;
-    }
-  }
+  return resolve(root, name, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+/** Opens `name` below `directory`; fails where a symbolic link is on the way or at its end. The caller closes the descriptor. */
+export function openBeneath(directory: number, name: Buffer, flags: number): number {
+  return resolve(directory, name, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 /** Opens `name` in the open directory. The caller closes the descriptor, and adds O_NOFOLLOW where a link must not be followed. */
@@ -89,6 +102,11 @@ export function mknodat(directory: number, name: Buffer, mode: number, major = 0
   renamed('mknodat', () => native.mknodat(facts, number, directory, name, mode, device));
 }
 
+/** The two numbers of a device, as `mknodat` takes them, of the `rdev` that stat tells. */
+export function deviceNumbers(rdev: bigint): { major: number; minor: number } {
+  return { major: Number((rdev >> 8n) & 0xfffn), minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xfff00n)) };
+}
+
 /** Makes a symbolic link that holds `target` as it is. */
 export function symlinkat(target: Buffer, directory: number, name: Buffer): void {
   native.symlinkat(new NameFacts(name), target, directory, name);
@@ -102,6 +120,14 @@ export function linkat(from: number, existing: Buffer, to: number, name: Buffer)
 /** Takes a name away; a directory wants AT_REMOVEDIR, and to be empty. */
 export function unlinkat(directory: number, name: Buffer, flags = 0): void {
   native.unlinkat(new NameFacts(name), directory, name, flags);
+}
+
+/** What a name stands for, by its type bits (`S_IFDIR` and the like); undefined where nothing has the name. A link is not followed. */
+export function typeAt(directory: number, name: Buffer): number | undefined {
+  const facts = new NameFacts(name);
+  const result = new Uint16Array(STATX_SIZE / 2);
+  if (native.statx(facts, directory, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, result) === undefined) return undefined;
+  return (result[STATX_MODE_INDEX] ?? 0) & fsConstants.S_IFMT;
 }
 
 /** Sets the owner of `name` itself, also where it is a symbolic link. */
@@ -137,6 +163,18 @@ export function close(fd: number): void {
   native.close({}, fd);
 }
 
+function resolve(directory: number, name: Buffer, flags: number, mode: number, rules: bigint): number {
+  const how = BigInt64Array.of(BigInt(flags | O_CLOEXEC), BigInt(mode), rules);
+  const facts = new NameFacts(name);
+  for (let tries = 1; ; tries++) {
+    try {
+      return renamed('openat2', () => native.openat2(facts, OPENAT2, directory, name, how, how.byteLength));
+    } catch (error) {
+      if (!hasCode(error, 'EAGAIN') || tries === MAX_OPEN_TRIES) throw error;
+    }
+  }
+}
+
 const NS_A_SECOND = 1_000_000_000n;
 
 function timespecs(mtimeNs: bigint): BigInt64Array {
@@ -144,7 +182,7 @@ function timespecs(mtimeNs: bigint): BigInt64Array {
   return BigInt64Array.of(0n, UTIME_OMIT, (mtimeNs - nanoseconds) / NS_A_SECOND, nanoseconds);
 }
 
-// Decodes the name only when a call failed: thousands do not.
+// Decodes the name only when a call failed: thousands do not. Of a name of 10,000 folders a message wants the beginning.
 class NameFacts implements CallFacts {
   readonly #name: Buffer;
 
@@ -153,7 +191,9 @@ class NameFacts implements CallFacts {
   }
 
   get path(): string {
-    return this.#name.toString('utf8', 0, this.#name.length - 1);
+    const length = this.#name.length - 1;
+    const shown = this.#name.toString('utf8', 0, Math.min(length, SHOWN_NAME_LENGTH));
+    return length > SHOWN_NAME_LENGTH ? `${shown}…` : shown;
   }
 }
 

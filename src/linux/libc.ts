@@ -6,11 +6,14 @@
 //
 // 2013: package syscall, and the raw `syscall.RawSyscall` calls of docker/docker.go
 
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import koffi from 'koffi';
 
+const SYSTEM_ERRORS = getSystemErrorMap(); // node makes a new map at each call
+
 /** What a C function may be given. A path that is no UTF-8 goes as bytes that end in NUL. */
-export type NativeArgument = number | bigint | string | Uint8Array | BigInt64Array | null;
+export type NativeArgument = number | bigint | string | Uint8Array | Uint16Array | BigInt64Array | null;
 
 /** What an error message may say about a call beyond its name. */
 export interface CallFacts {
@@ -30,7 +33,7 @@ export class SyscallError extends Error {
   readonly data: string | undefined;
 
   constructor(syscall: string, errno: number, facts: CallFacts) {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`ERRNO_${errno}`, 'unknown error'];
+    const [code, text] = SYSTEM_ERRORS.get(-errno) ?? [`ERRNO_${errno}`, 'unknown error'];
     const on = facts.path === undefined ? '' : ` '${facts.path}'`;
     const how = [facts.flags, facts.data].filter((part) => part !== undefined && part !== '').join(', ');
     super(`${syscall}${on}${how === '' ? '' : ` (${how})`}: ${text}`);
@@ -61,6 +64,25 @@ export function bind(declaration: string): (facts: CallFacts, ...args: NativeArg
     const result = native(...args) as number; // koffi types every result as `any`; the declaration says it is a number
     if (result >= 0) return result;
     throw new SyscallError(native.info.name, koffi.errno(), facts);
+  };
+}
+
+/**
+ * As `bind`, but undefined where the call fails of one of `codes`: for failures that are an answer, and so frequent that an
+ * error for each would cost more than the call.
+ */
+export function bindUnless(
+  codes: readonly (keyof typeof constants.errno)[],
+  declaration: string,
+): (facts: CallFacts, ...args: NativeArgument[]) => number | undefined {
+  const native = libc.func(declaration);
+  const answers = codes.map((code) => constants.errno[code]);
+  return (facts, ...args) => {
+    const result = native(...args) as number; // as in `bind`
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (answers.includes(errno)) return undefined;
+    throw new SyscallError(native.info.name, errno, facts);
   };
 }
 

@@ -10,6 +10,8 @@ import { bind, hasCode } from './libc.js';
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
+/** In the kernel's flags of a process: it is on its way out. */
+const PF_EXITING = 4;
 
 const syscall4 = bind('long syscall(long number, long a, long b, void *c, long d)');
 
@@ -46,11 +48,22 @@ export function pidfdGetfd(pidfd: number, fd: number): number {
 
 /** When the process started, in clock ticks since boot; with the pid it names a process for good. Undefined where there is none. */
 export function processStartTicks(pid: number): number | undefined {
+  const ticks = processStat(pid)?.[19];
+  return ticks === undefined ? undefined : Number(ticks);
+}
+
+/** Whether the process is there and has not begun to end. */
+export function isProcessAlive(pid: number): boolean {
+  const flags = processStat(pid)?.[6];
+  return flags !== undefined && (Number(flags) & PF_EXITING) === 0;
+}
+
+/** The plain fields of /proc/PID/stat; undefined where there is no such process. */
+function processStat(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name of the program is in parentheses and may hold anything; the fields after it are plain.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[19]);
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
     throw error;

@@ -1,15 +1,18 @@
 // The calls that name a file by an open directory: that they stay in it, follow nothing, and say what failed.
 
 import assert from 'node:assert/strict';
-import { constants, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync, symlinkSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs'; // prettier-ignore
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import * as at from '../../src/linux/at.js';
-import { fsetxattr, lreadxattrs, lsetxattrAt } from '../../src/linux/xattr.js';
+import { freadxattr, freadxattrs, fremovexattr, fsetxattr, lreadxattrs, lsetxattrAt } from '../../src/linux/xattr.js';
+import { seekData, seekHole } from '../../src/linux/seek.js';
 import { SyscallError } from '../../src/linux/libc.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
-const { O_DIRECTORY, O_RDONLY, S_IFBLK, S_IFIFO } = constants;
+const { O_DIRECTORY, O_RDONLY, S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } = constants;
 
 function openFolder(t: TestContext): { folder: string; fd: number } {
   const folder = temporaryFolder(t);
@@ -103,4 +106,73 @@ test('lreadxattrs() returns what fsetxattr() and lsetxattrAt() set', (t) => {
   lsetxattrAt(fd, at.nativeName('link'), Buffer.from('trusted.tsdock'), value);
   assert.deepEqual(lreadxattrs(folder).get('trusted.tsdock'), value);
   assert.deepEqual(lreadxattrs(join(folder, 'link')).get('trusted.tsdock'), value);
+});
+
+test('freadxattrs() reads what lreadxattrs() reads, and fremovexattr() takes it away', (t) => {
+  const { folder, fd } = openFolder(t);
+  const large = Buffer.alloc(2000, 'v');
+  for (const name of ['trusted.a', 'trusted.\xff']) fsetxattr(fd, Buffer.from(name, 'latin1'), large);
+  fsetxattr(fd, Buffer.from('trusted.empty'), Buffer.of());
+  assert.deepEqual([...freadxattrs(fd).keys()].sort(), ['trusted.a', 'trusted.empty', 'trusted.\xff']);
+  assert.deepEqual(freadxattrs(fd), lreadxattrs(folder));
+  assert.deepEqual(freadxattrs(fd).get('trusted.\xff'), large);
+  for (const name of ['trusted.a', 'trusted.missing', 'no.such.space']) fremovexattr(fd, Buffer.from(name));
+  assert.deepEqual([...freadxattrs(fd).keys()].sort(), ['trusted.empty', 'trusted.\xff']);
+  assert.equal(freadxattr(fd, 'trusted.a'), undefined);
+  fsetxattr(fd, Buffer.from('trusted.flag'), Buffer.from('y'));
+  assert.equal(freadxattr(fd, 'trusted.flag')?.toString(), 'y');
+});
+
+test('typeAt() tells what a name stands for, of a link itself, and nothing where nothing is', (t) => {
+  const { folder, fd } = openFolder(t);
+  writeFileSync(join(folder, 'file'), '');
+  symlinkSync('file', join(folder, 'link'));
+  const types = ['file', 'link', '.', 'missing', 'file/below', 'x'.repeat(256)].map((name) =>
+    at.typeAt(fd, at.nativeName(name)),
+  );
+  assert.deepEqual(types, [S_IFREG, S_IFLNK, S_IFDIR, undefined, undefined, undefined]);
+});
+
+test('deviceNumbers() gives back what mknodat() was given', (t) => {
+  const { folder, fd } = openFolder(t);
+  const devices = [[0, 0], [1, 3], [259, 70_000], [4095, 1_048_575]] as const; // prettier-ignore
+  for (const [major, minor] of devices) {
+    at.mknodat(fd, at.nativeName('device'), S_IFBLK, major, minor);
+    assert.deepEqual(at.deviceNumbers(lstatSync(join(folder, 'device'), { bigint: true }).rdev), { major, minor });
+    at.unlinkat(fd, at.nativeName('device'));
+  }
+});
+
+test('openBeneath() goes down, and follows no link', (t) => {
+  const { folder, fd } = openFolder(t);
+  mkdirSync(join(folder, 'a/b'), { recursive: true });
+  symlinkSync('b', join(folder, 'a/link'));
+  at.close(at.openBeneath(fd, at.nativeName('a/b'), O_RDONLY | O_DIRECTORY));
+  for (const name of ['a/link', 'a/link/.']) {
+    assert.throws(() => at.openBeneath(fd, at.nativeName(name), O_RDONLY), { code: 'ELOOP' });
+  }
+  for (const name of ['..', 'a/../..', '/']) {
+    assert.throws(() => at.openBeneath(fd, at.nativeName(name), O_RDONLY), { code: 'EXDEV' });
+  }
+});
+
+test('a call that fails on a very long name shows the beginning of it', (t) => {
+  const { fd } = openFolder(t);
+  assert.throws(() => at.openBeneath(fd, at.nativeName('n/'.repeat(10_000)), O_RDONLY), (error) =>
+    error instanceof SyscallError && error.code === 'ENAMETOOLONG' && error.message.length < 5000,
+  ); // prettier-ignore
+});
+
+test('seekData() and seekHole() tell content from holes', (t) => {
+  const { folder } = openFolder(t);
+  writeFileSync(join(folder, 'sparse'), '');
+  truncateSync(join(folder, 'sparse'), 1 << 20);
+  const fd = openSync(join(folder, 'sparse'), 'r+');
+  t.after(() => closeSync(fd));
+  writeSync(fd, Buffer.alloc(65_536, 'c'), 0, 65_536, 131_072);
+  assert.equal(seekData(fd, 0), 131_072);
+  assert.equal(seekHole(fd, 0), 0);
+  assert.equal(seekHole(fd, 131_072), 196_608);
+  assert.equal(seekData(fd, 196_608), undefined);
+  assert.equal(seekHole(fd, 2 << 20), undefined);
 });
