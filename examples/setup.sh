@@ -8,7 +8,7 @@ set -eu
 
 # What is looked for, each with its packages in package_of below.
 needs='lxc-start init.lxc xz bzip2 zstd ip ps'
-test_needs='busybox nc tmux curl python3'
+test_needs='busybox bsdtar nc tmux curl python3'
 
 fail() {
   echo "setup.sh: $1" >&2
@@ -66,6 +66,8 @@ package_of() {
     apt-get:ps | zypper:ps | apk:ps) echo procps ;;
     *:ps) echo procps-ng ;;
     apt-get:busybox | zypper:busybox | apk:busybox) echo busybox-static ;;
+    apt-get:bsdtar) echo libarchive-tools ;;
+    pacman:bsdtar) echo libarchive ;;
     dnf:nc) echo netcat ;;
     pacman:nc) echo openbsd-netcat ;;
     *:nc) echo netcat-openbsd ;;

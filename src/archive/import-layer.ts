@@ -24,6 +24,8 @@ export interface ImportedLayer {
   entries: number;
   /** length of the tar stream, uncompressed */
   bytes: number;
+  /** whether there are names in it that begin with `.wh.`: only then the layer can delete something */
+  hasWhiteoutNames: boolean;
 }
 
 /**

@@ -8,7 +8,8 @@ import { parsePaxNumber, type PaxRecord } from './pax.js';
 import { bytesField, numberField } from './tar-header.js';
 import type { Extent } from './tar-entry.js';
 
-const MAX_EXTENTS = 1 << 18;
+/** Of one file. */
+export const MAX_EXTENTS = 1 << 18;
 const NEWLINE = 0x0a;
 
 /** What a block of GNU's own form tells, and whether another block follows it. */

@@ -7,6 +7,8 @@ import { Header } from 'tar/header';
 import { ArchiveError, reason } from './archive-error.js';
 
 export const BLOCK_SIZE = 512;
+/** The largest name, or set of extended records, that goes before a header: we write no larger one and read none. */
+export const MAX_META_SIZE = 1024 * 1024;
 
 /** The fields of a header block. */
 export interface TarHeader {
@@ -53,7 +55,7 @@ export function parseHeader(block: Buffer): TarHeader {
     mode: header.mode ?? 0,
     uid: header.uid ?? 0,
     gid: header.gid ?? 0,
-    size: sizeField(block, header.size),
+    size: numberField(block, 124, 12),
     mtimeNs: timeField(header.mtime),
     deviceMajor: isDevice ? numberField(block, 329, 8) : 0,
     deviceMinor: isDevice ? numberField(block, 337, 8) : 0,
@@ -66,7 +68,10 @@ export function bytesField(block: Buffer, offset: number, length: number): Buffe
   return block.subarray(offset, end < 0 || end > offset + length ? offset + length : end);
 }
 
-/** A number that `Header` does not know of: those of sparse maps, and devices in GNU's format. Octal or base-256. */
+/**
+ * A number that `Header` does not know of, such as those of sparse maps and devices in GNU's format, and the size, which it
+ * takes for 0 where a name that is cut off happens to end in a slash. Octal or base-256.
+ */
 export function numberField(block: Buffer, offset: number, length: number): number {
   const field = block.subarray(offset, offset + length);
   const first = field[0] ?? 0;
@@ -84,14 +89,6 @@ function decodedHeader(block: Buffer): Header {
   } catch (error) {
     throw new ArchiveError(`a number is invalid or out of range (${reason(error)})`, error);
   }
-}
-
-// `Header` leaves a negative size out, as it does an empty field.
-function sizeField(block: Buffer, size: number | undefined): number {
-  if (size !== undefined) return size;
-  if (bytesField(block, 124, 12).toString('latin1').trim() !== '')
-    throw new ArchiveError('the size is negative or invalid');
-  return 0;
 }
 
 function timeField(mtime: Date | undefined): bigint {

@@ -19,9 +19,10 @@ import {
   SparseMapParser,
 } from './sparse.js';
 import type { EntryKind, TarEntry, TarSink } from './tar-entry.js';
-import { BLOCK_SIZE, bytesField, hasValidChecksum, parseHeader, type TarHeader } from './tar-header.js';
+import {
+  BLOCK_SIZE, MAX_META_SIZE, bytesField, hasValidChecksum, parseHeader, type TarHeader,
+} from './tar-header.js'; // prettier-ignore
 
-const MAX_META_SIZE = 1024 * 1024; // long names and extended headers
 const ZEROS = Buffer.alloc(BLOCK_SIZE);
 const CANNOT_READ = 'Cannot read the archive';
 

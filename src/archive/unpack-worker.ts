@@ -21,7 +21,7 @@ export type ToUnpackWorker = { buffer: ArrayBuffer; length: number } | 'end' | '
 /** What the worker tells. `done` or `failed` is the last message. */
 export type FromUnpackWorker =
   | { buffer: ArrayBuffer }
-  | { done: { digest: string; entries: number; bytes: number } }
+  | { done: { digest: string; entries: number; bytes: number; hasWhiteoutNames: boolean } }
   | { failed: ArchiveErrorMessage };
 
 const port = parentPort;
@@ -45,7 +45,8 @@ function take(message: ToUnpackWorker): boolean {
   if (message === 'end') {
     reader.end();
     unpacker.end();
-    tell({ done: { digest: hash.digest('hex'), entries: reader.entries, bytes } });
+    const { hasWhiteoutNames } = unpacker;
+    tell({ done: { digest: hash.digest('hex'), entries: reader.entries, bytes, hasWhiteoutNames } });
     return false;
   }
   const chunk = Buffer.from(message.buffer, 0, message.length);

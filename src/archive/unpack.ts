@@ -1,25 +1,42 @@
 // Writes the entries of an archive below one directory, exactly: owners, modes, times to the nanosecond, links, devices, extended
 // attributes and holes. Later entries replace earlier ones, but a directory over a directory keeps what is in it.
 //
-// The unpack worker owns an `Unpacker` and closes it on every way out. All calls block. Files named `.wh.…` are written as
-// they come: that is how whiteouts look in a layer at rest.
+// The unpack worker owns an `Unpacker` and closes it on every way out; so do workers that copy trees. All calls block.
 //
-// The rule that must hold: nothing is written outside the directory. Parents are opened by `LayerDirectories`, and what stands
-// at the last component is never followed: it is removed first, and the new thing is made where nothing is.
+// The rules that must hold: nothing is written outside the directory. Parents are opened by `LayerDirectories`, and what stands
+// at the last component is never followed: it is removed first, and the new thing is made where nothing is. And an archive
+// does not steer a mount: overlay's own marks are made of whiteouts only.
 //
 // 2013: image/archive.go, Untar (which ran the tar program)
 
-import { constants, fstatSync, ftruncateSync, lstatSync, readdirSync, writeSync, type BigIntStats } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, lstatSync, writeSync, type BigIntStats } from 'node:fs';
 import * as at from '../linux/at.js';
 import { hasCode } from '../linux/libc.js';
-import { fsetxattr, lsetxattrAt } from '../linux/xattr.js';
+import { removeAt, removeContent } from '../linux/remove-at.js';
+import { freadxattrs, fremovexattr, fsetxattr, lsetxattrAt } from '../linux/xattr.js';
 import { ArchiveError, explain, quoteName, reason } from './archive-error.js';
+import { DirectoryList } from './directory-list.js';
 import { LayerDirectories, OPEN_DIRECTORY, placeOf, relativePath } from './layer-directories.js';
 import type { TarEntry, TarSink } from './tar-entry.js';
+import { OVERLAY_OPAQUE, OVERLAY_XATTR_PREFIX, WHITEOUT_PREFIX, deletionOf, refuseDeletionOfNothing } from './whiteouts.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const MAX_ID = 0xfffffffe; // one more means "leave it" to chown(2)
+const OPAQUE = Buffer.from(OVERLAY_OPAQUE);
+const DEFAULT_ACL = Buffer.from('system.posix_acl_default');
 const FILE_TYPES = { character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO };
+
+/**
+ * What becomes of files named `.wh.…`, which stand for deletions. `keep`: they are written as they come, as in a layer at rest.
+ * `apply`: what they name is removed from what is there already. `overlay`: overlay's own marks are written in their place.
+ */
+export type WhiteoutMode = 'keep' | 'apply' | 'overlay';
+
+/**
+ * Which entries are deletions: all with a name that begins with `.wh.`, or of these only the character devices 0:0. Copies
+ * of trees that may hold such names use the latter.
+ */
+export type DeletionEntries = 'named' | 'devices';
 
 // What a directory gets at the very end: what is made in it would change its time, and a default ACL would pass on to that.
 interface DirectoryFinish {
@@ -28,17 +45,23 @@ interface DirectoryFinish {
   xattrs: TarEntry['xattrs'];
 }
 
-/** A sink for `TarReader`. After the last entry call `end`, and `close` in any case. */
+/** A sink for `TarReader`, or for several one after the other. After the last entry call `end`, and `close` in any case. */
 export class Unpacker implements TarSink {
   readonly #directories: LayerDirectories;
-  readonly #finishes = new Map<string, DirectoryFinish>();
+  readonly #whiteouts: WhiteoutMode;
+  readonly #deletions: DeletionEntries;
+  readonly #finishes = new DirectoryList<DirectoryFinish>();
+  #hasWhiteoutNames = false;
   #entry: TarEntry | undefined;
   #file: number | undefined; // the one being written
 
   /** Begins in `directory`, made if only its last component is missing; it gets mode 0755 and owner root until the archive says otherwise. */
-  constructor(directory: string) {
+  constructor(directory: string, whiteouts: WhiteoutMode = 'keep', deletions: DeletionEntries = 'named') {
+    this.#whiteouts = whiteouts;
+    this.#deletions = deletions;
     this.#directories = new LayerDirectories(directory);
     try {
+      fremovexattr(this.#directories.root, DEFAULT_ACL); // it would be passed on to all that is made
       at.fchown(this.#directories.root, 0, 0);
       at.fchmod(this.#directories.root, 0o755);
     } catch (error) {
@@ -47,10 +70,22 @@ export class Unpacker implements TarSink {
     }
   }
 
+  /** Whether a name so far had something in it that begins with `.wh.`. */
+  get hasWhiteoutNames(): boolean {
+    return this.#hasWhiteoutNames;
+  }
+
   begin(entry: TarEntry): void {
     this.#entry = entry;
     try {
-      this.#make(entry, relativePath(entry.name));
+      const path = relativePath(entry.name);
+      if (this.#deletions === 'named') refuseDeletionOfNothing(path);
+      this.#hasWhiteoutNames ||= `/${path}`.includes(`/${WHITEOUT_PREFIX}`);
+      const mayDelete = this.#whiteouts !== 'keep' && (this.#deletions === 'named' || isWhiteoutDevice(entry));
+      const deletion = mayDelete ? deletionOf(path, this.#deletions === 'devices') : undefined;
+      if (deletion === undefined) this.#make(entry, path);
+      else if (deletion.kind === 'whiteout') this.#delete(deletion.path);
+      else if (deletion.kind === 'opaque') this.#empty(deletion.path);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -83,7 +118,7 @@ export class Unpacker implements TarSink {
     }
   }
 
-  /** Sets what has to be set last: times and attributes of directories. */
+  /** Sets what has to be set last: times and attributes of directories. Of a directory that came twice the last ones stay. */
   end(): void {
     for (const [path, finish] of this.#finishes) {
       explain(`Cannot unpack ${quoteName(Buffer.from(path, 'latin1'))}`, () => this.#finishDirectory(path, finish));
@@ -123,6 +158,7 @@ export class Unpacker implements TarSink {
         break;
       }
       default: {
+        if (isWhiteoutDevice(entry)) throw new ArchiveError('a character device 0:0 would read as a deletion');
         const mode = FILE_TYPES[entry.kind] | 0o600;
         this.#replace(path, (directory, name) => {
           at.mknodat(directory, name, mode, entry.deviceMajor, entry.deviceMinor);
@@ -133,20 +169,27 @@ export class Unpacker implements TarSink {
   }
 
   #makeDirectory(entry: TarEntry, path: string): void {
+    const there = { isDirectory: path === '', isWhiteout: false };
     if (path !== '') {
       this.#replace(path, (directory, name) => {
         try {
           at.mkdirat(directory, name, 0o700);
         } catch (error) {
-          if (!hasCode(error, 'EEXIST') || !lstatAt(directory, name).isDirectory()) throw error;
+          if (!hasCode(error, 'EEXIST')) throw error;
+          const stat = lstatAt(directory, name);
+          there.isDirectory = stat.isDirectory();
+          there.isWhiteout = this.#whiteouts === 'overlay' && stat.isCharacterDevice() && stat.rdev === 0n;
+          if (!there.isDirectory) throw error;
         }
       });
     }
     const fd = this.#directories.open(path, false);
     at.fchown(fd, entry.uid, entry.gid);
     at.fchmod(fd, entry.mode);
+    if (there.isDirectory) fremovexattr(fd, DEFAULT_ACL);
+    if (there.isWhiteout) fsetxattr(fd, OPAQUE, Buffer.from('y')); // deleted and made again: it hides what was there
     const { mtimeNs, xattrs } = entry;
-    this.#finishes.set(path, { inode: fstatSync(fd, { bigint: true }).ino, mtimeNs, xattrs });
+    this.#finishes.push(path, { inode: fstatSync(fd, { bigint: true }).ino, mtimeNs, xattrs });
   }
 
   #finishDirectory(path: string, { inode, mtimeNs, xattrs }: DirectoryFinish): void {
@@ -160,10 +203,52 @@ export class Unpacker implements TarSink {
     }
     try {
       if (fstatSync(fd, { bigint: true }).ino !== inode) return; // the same
+      for (const attribute of freadxattrs(fd).keys()) {
+        if (!xattrs.has(attribute) && !isKept(attribute)) fremovexattr(fd, Buffer.from(attribute, 'latin1'));
+      }
       setXattrs(xattrs, (attribute, value) => fsetxattr(fd, attribute, value));
       at.futimens(fd, mtimeNs);
     } finally {
       at.close(fd);
+    }
+  }
+
+  // NAME of `.wh.NAME`.
+  #delete(path: string): void {
+    if (this.#whiteouts === 'overlay') {
+      this.#replace(path, (directory, name) => at.mknodat(directory, name, S_IFCHR));
+      return;
+    }
+    const { parent, name } = placeOf(path);
+    if (this.#openIfThere(parent) !== undefined) this.#remove(parent, name);
+  }
+
+  // The directory of `.wh..wh..opq`.
+  #empty(path: string): void {
+    if (this.#whiteouts === 'overlay') {
+      fsetxattr(this.#directories.open(path, true), OPAQUE, Buffer.from('y'));
+      return;
+    }
+    if (this.#openIfThere(path) === undefined) return;
+    this.#directories.forget(); // as in #remove
+    removeContent(this.#directories.open(path, false));
+    this.#directories.forget();
+  }
+
+  // Removes what is there, and nothing where nothing is.
+  #remove(parent: string, name: Buffer): void {
+    // Where the innermost of 10,000 directories is open, the kernel looks at all of them again for each one that is removed.
+    this.#directories.forget();
+    removeAt(this.#directories.open(parent, false), name);
+    this.#directories.forget(); // what was removed may have been a link on the way to a directory that is kept open
+  }
+
+  #openIfThere(path: string): number | undefined {
+    try {
+      return this.#directories.open(path, false);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw error;
     }
   }
 
@@ -194,8 +279,7 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
-    remove(directory, name);
-    this.#directories.forget(); // what was removed may have been a link on the way to a directory that is kept open
+    this.#remove(parent, name);
     return make(this.#directories.open(parent, true), name);
   }
 
@@ -220,6 +304,7 @@ function finishNamed(entry: TarEntry, directory: number, name: Buffer): void {
 
 function setXattrs(xattrs: TarEntry['xattrs'], set: (name: Buffer, value: Buffer) => void): void {
   for (const [name, value] of xattrs) {
+    if (name.startsWith(OVERLAY_XATTR_PREFIX)) continue;
     try {
       set(Buffer.from(name, 'latin1'), value);
     } catch (error) {
@@ -229,26 +314,18 @@ function setXattrs(xattrs: TarEntry['xattrs'], set: (name: Buffer, value: Buffer
   }
 }
 
-// Removes whatever has the name, a directory with all that is in it, without following a link.
-function remove(directory: number, name: Buffer): void {
-  try {
-    at.unlinkat(directory, name);
-    return;
-  } catch (error) {
-    if (!hasCode(error, 'EISDIR')) throw error;
-  }
-  const fd = at.openat(directory, name, OPEN_DIRECTORY);
-  try {
-    for (const child of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' })) remove(fd, at.nativeName(child));
-  } finally {
-    at.close(fd);
-  }
-  at.unlinkat(directory, name, at.AT_REMOVEDIR);
-}
-
 function lstatAt(directory: number, name: Buffer): BigIntStats {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
   return lstatSync(path, { bigint: true });
+}
+
+// The marks of overlay are not the archive's, and a label is on every file where the kernel keeps labels.
+function isKept(attribute: string): boolean {
+  return attribute.startsWith(OVERLAY_XATTR_PREFIX) || attribute === 'security.selinux';
+}
+
+function isWhiteoutDevice({ kind, deviceMajor, deviceMinor }: TarEntry): boolean {
+  return kind === 'character' && deviceMajor === 0 && deviceMinor === 0;
 }
 
 function isSame(one: BigIntStats, other: BigIntStats): boolean {

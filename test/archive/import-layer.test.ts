@@ -92,6 +92,7 @@ test('importLayer() counts and hashes what follows the end of the archive too', 
     digest: createHash('sha256').update(tar).digest('hex'),
     entries: 2,
     bytes: tar.length,
+    hasWhiteoutNames: false,
   };
   assert.deepEqual(await importLayer(bytesOf(tar), temporaryFolder(t)), expected);
   assert.deepEqual(await importLayer(bytesOf(gzipSync(tar)), temporaryFolder(t)), expected);

@@ -1,9 +1,11 @@
 // Makes tar archives byte by byte, for what no program would write, and temporary folders that go away with their test.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { removeTree } from '../../src/linux/remove-tree.js';
+import { umountBelow } from '../mounts.js';
 
 export interface RawHeader {
   name: string | Buffer;
@@ -21,10 +23,13 @@ export interface RawHeader {
   device?: [major: number, minor: number];
 }
 
-/** A folder that is removed after the test, also when it fails. */
+/** A folder that is removed after the test with all that is mounted in it, also when the test fails. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'tsdock-test-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(async () => {
+    umountBelow(folder);
+    await removeTree(folder); // node's own does not go as deep as some of the tests
+  });
   return folder;
 }
 

@@ -83,6 +83,13 @@ test('TarReader reads the same entries whatever the size of the chunks', () => {
   for (const size of [1, 3, 511, 512, 513, 4096]) assert.deepEqual(read(input, size), whole);
 });
 
+test('TarReader takes no file for a directory because its long name is cut off at a slash', () => {
+  const name = `${'d'.repeat(49)}/${'e'.repeat(49)}/${'f'.repeat(60)}`;
+  const long = entry({ name: 'L', type: 'L', content: `${name}\0` });
+  const { kind, size, content } = readOne(long, entry({ name: name.slice(0, 100), content: 'content' }));
+  assert.deepEqual([kind, size, content], ['file', 7, 'content']);
+});
+
 test('TarReader refuses what is no tar archive', () => {
   assertRefused(Buffer.alloc(0), /^Cannot read the archive: it is empty$/);
   assertRefused(Buffer.from('hello'), /it is no tar archive$/);

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { ArchiveError } from '../../src/archive/archive-error.js';
 import { TarReader } from '../../src/archive/tar-reader.js';
-import { Unpacker } from '../../src/archive/unpack.js';
+import { Unpacker, type WhiteoutMode } from '../../src/archive/unpack.js';
+import { walkTree } from '../../src/archive/walk-tree.js';
 import { lreadxattrs } from '../../src/linux/xattr.js';
+import { pack } from './read-archive.js';
 import { archive, entry, pax, temporaryFolder } from './tar-builder.js';
 
 const directory = (name: string): Buffer => entry({ name, type: '5', mode: 0o755 });
@@ -31,8 +33,12 @@ function openDescriptors(): number {
 }
 
 function unpack(layer: string, ...parts: Buffer[]): void {
+  unpackWith('keep', layer, ...parts);
+}
+
+function unpackWith(whiteouts: WhiteoutMode, layer: string, ...parts: Buffer[]): void {
   const before = openDescriptors();
-  const unpacker = new Unpacker(layer);
+  const unpacker = new Unpacker(layer, whiteouts);
   try {
     const reader = new TarReader(unpacker);
     reader.push(archive(...parts));
@@ -45,8 +51,12 @@ function unpack(layer: string, ...parts: Buffer[]): void {
 }
 
 function assertRefused(layer: string, message: RegExp, ...parts: Buffer[]): void {
+  assertRefusedWith('keep', layer, message, ...parts);
+}
+
+function assertRefusedWith(whiteouts: WhiteoutMode, layer: string, message: RegExp, ...parts: Buffer[]): void {
   const isExpected = (error: unknown): boolean => error instanceof ArchiveError && message.test(error.message);
-  assert.throws(() => unpack(layer, ...parts), isExpected);
+  assert.throws(() => unpackWith(whiteouts, layer, ...parts), isExpected);
 }
 
 function assertUntouched(outside: string): void {
@@ -272,4 +282,172 @@ test('Unpacker begins in a folder that is there, and refuses a file', (t) => {
   symlinkSync('nowhere', join(layer, 'dangling'));
   assert.throws(() => new Unpacker(join(layer, 'dangling/x')));
   assert.equal(openDescriptors(), before);
+});
+
+test('Unpacker makes parents of a name beyond PATH_MAX, and finds them again', (t) => {
+  const { layer } = layerFolder(t);
+  const deep = `${'n'.repeat(200)}/`.repeat(50);
+  const longFile = (name: string): Buffer =>
+    Buffer.concat([entry({ name: 'L', type: 'L', content: `${name}\0` }), file('f', name.slice(-3))]);
+  unpack(
+    layer,
+    longFile(`${deep}a/1`),
+    directory('short'),
+    longFile(`${deep}b/2`),
+    ...Array.from({ length: 70 }, (_, nth) => directory(`other${nth}`)), // more than are kept open
+    longFile(`${deep}a/3`),
+    Buffer.concat([entry({ name: 'K', type: 'K', content: `${deep}a/1\0` }), hardlink('linked', 'x')]),
+  );
+  assert.equal(readFileSync(join(layer, 'linked'), 'utf8'), 'a/1');
+  assert.equal(statSync(join(layer, 'linked')).nlink, 2);
+  const found = [...walkTree(layer, 'plain', (path) => path.startsWith('other'))].filter(({ kind }) => kind === 'file');
+  assert.deepEqual(
+    found.map(({ path }) => path.slice(-3)),
+    ['ked', 'a/1', 'a/3', 'b/2'],
+  );
+});
+
+test('Unpacker refuses a symbolic link on the way of a name beyond PATH_MAX', (t) => {
+  const { layer, outside } = layerFolder(t);
+  const deep = `${'n'.repeat(200)}/`.repeat(30);
+  const longFile = (name: string): Buffer =>
+    Buffer.concat([entry({ name: 'L', type: 'L', content: `${name}\0` }), file('f')]);
+  assertRefused(layer, /^Cannot unpack "n+…": openat2 'n.*: too many symbolic links/s, longFile(`${deep}x`),
+    Buffer.concat([entry({ name: 'L', type: 'L', content: `${deep}link\0` }), symlink('l', outside)]),
+    ...Array.from({ length: 70 }, (_, nth) => file(`other${nth}/f`)), longFile(`${deep}link/secret`)); // prettier-ignore
+  assertUntouched(outside);
+});
+
+test('Unpacker never sets attributes that steer overlay, and refuses its deletions', (t) => {
+  for (const whiteouts of ['keep', 'apply', 'overlay'] as const) {
+    const { layer } = layerFolder(t);
+    const steer = (): Buffer => pax({ 'SCHILY.xattr.trusted.overlay.redirect': '/etc', 'SCHILY.xattr.trusted.overlay.opaque': 'y', 'SCHILY.xattr.trusted.x': 'x' }); // prettier-ignore
+    unpackWith(whiteouts, layer, steer(), directory('d'), steer(), file('f'), steer(), symlink('l', 'x'), steer(), directory('./')); // prettier-ignore
+    for (const name of ['d', 'f', 'l', '.']) {
+      assert.deepEqual([...lreadxattrs(join(layer, name)).keys()], ['trusted.x'], name);
+    }
+    const device = entry({ name: 'gone', type: '3', device: [0, 0] });
+    assertRefusedWith(
+      whiteouts,
+      layer,
+      /^Cannot unpack "gone": a character device 0:0 would read as a deletion$/,
+      device,
+    );
+    unpackWith(whiteouts, layer, entry({ name: 'block', type: '4', device: [0, 0] }));
+  }
+});
+
+test('Unpacker keeps whiteouts as files where it is not told otherwise', (t) => {
+  const { layer } = layerFolder(t);
+  unpack(layer, file('a'), directory('d'), file('d/b'), file('.wh.a', ''), file('d/.wh..wh..opq', ''));
+  assert.deepEqual(readdirSync(layer).sort(), ['.wh.a', 'a', 'd']);
+  assert.deepEqual(readdirSync(join(layer, 'd')).sort(), ['.wh..wh..opq', 'b']);
+});
+
+test('Unpacker applies whiteouts to what is there already', (t) => {
+  const { layer, outside } = layerFolder(t);
+  unpack(layer, file('a'), file('kept'), directory('tree/in'), file('tree/in/f'), symlink('tree/out', outside), symlink('l', 'tree'),
+    directory('d'), file('d/old'), directory('d/e'), file('d/e/f'), file('x')); // prettier-ignore
+  unpackWith('apply', layer, file('.wh.a', ''), file('.wh.tree', ''), file('.wh.l', ''), file('.wh.missing', ''), file('no/such/.wh.f', ''),
+    directory('d'), file('d/.wh..wh..opq', ''), file('d/new'), hardlink('.wh.x', '.wh..wh.aufs'), directory('.wh..wh.plnk'), file('.wh..wh.plnk/1'), file('.wh.a/b'),
+    file('missing/.wh..wh..opq', '')); // prettier-ignore
+  assert.deepEqual(readdirSync(layer).sort(), ['d', 'kept']);
+  assert.deepEqual(readdirSync(join(layer, 'd')), ['new']);
+  assertUntouched(outside);
+});
+
+test('Unpacker empties the layer itself where that is opaque, and leaves what comes later', (t) => {
+  const { layer, outside } = layerFolder(t);
+  unpack(layer, file('a/b'), symlink('c', outside));
+  unpackWith('apply', layer, directory('./'), file('.wh..wh..opq', ''), file('.wh.new', ''), file('new'));
+  assert.deepEqual(readdirSync(layer), ['new']);
+  assertUntouched(outside);
+});
+
+test('Unpacker refuses a whiteout of `..`, `.` and of nothing', (t) => {
+  const { layer, outside } = layerFolder(t);
+  for (const whiteouts of ['apply', 'overlay'] as const) {
+    for (const name of ['.wh...', '.wh..', '.wh.', 'd/.wh...']) {
+      assertRefusedWith(whiteouts, layer, /a deletion of "\.{0,2}"$/, directory('d'), file(name, ''));
+    }
+  }
+  assertUntouched(outside);
+  assert.deepEqual(readdirSync(layer), ['d']);
+});
+
+test('Unpacker applies no whiteout through a symbolic link that leads outside', (t) => {
+  const { layer, outside } = layerFolder(t);
+  unpack(layer, symlink('link', outside), symlink('up', '../outside'));
+  unpackWith('apply', layer, file('link/.wh.secret', ''), file('up/.wh.secret', ''), file('link/.wh..wh..opq', ''));
+  assertUntouched(outside);
+});
+
+test('Unpacker replaces the attributes of a directory that is there already', (t) => {
+  const { layer } = layerFolder(t);
+  const acl = Buffer.from('0200000001000700ffffffff04000500ffffffff20000500ffffffff', 'hex');
+  unpack(layer, pax({ 'SCHILY.xattr.trusted.old': '1', 'SCHILY.xattr.trusted.both': '1', 'SCHILY.xattr.system.posix_acl_default': acl }), directory('d')); // prettier-ignore
+  assert.ok(lreadxattrs(join(layer, 'd')).has('system.posix_acl_default'));
+  unpackWith('apply', layer, pax({ 'SCHILY.xattr.trusted.both': '2', 'SCHILY.xattr.trusted.new': '2' }), directory('d'),
+    entry({ name: 'd/f', mode: 0o666 }), directory('d/e')); // prettier-ignore
+  assert.deepEqual([...lreadxattrs(join(layer, 'd'))].map(([name, value]) => `${name}=${value.toString()}`).sort(), [
+    'trusted.both=2',
+    'trusted.new=2',
+  ]);
+  assert.equal(statSync(join(layer, 'd/f')).mode, 0o100666);
+  for (const name of ['d/f', 'd/e'])
+    assert.equal(lreadxattrs(join(layer, name)).size, 0, `${name} inherited something`);
+});
+
+test('Unpacker writes whiteouts as overlay does', (t) => {
+  const { layer } = layerFolder(t);
+  unpackWith('overlay', layer, file('.wh.gone', ''), directory('d'), file('d/.wh..wh..opq', ''), file('d/new'), file('e/f/.wh..wh..opq', ''),
+    pax({ path: `.wh.${'n'.repeat(251)}` }), file('x', ''), file('made'), file('.wh.made', ''), file('.wh.again', ''), directory('again'),
+    file('.wh.file', ''), file('file'), file('.wh..wh.plnk/1')); // prettier-ignore
+  const isDeleted = (name: string): boolean => {
+    const stats = lstatSync(join(layer, name));
+    return stats.isCharacterDevice() && stats.rdev === 0;
+  };
+  const opaque = (name: string): string | undefined => lreadxattrs(join(layer, name)).get('trusted.overlay.opaque')?.toString(); // prettier-ignore
+  assert.deepEqual(readdirSync(layer).filter(isDeleted).sort(), ['gone', 'made', 'n'.repeat(251)].sort());
+  assert.deepEqual(['d', 'e/f', 'again', 'e', '.'].map(opaque), ['y', 'y', 'y', undefined, undefined]);
+  assert.deepEqual(readdirSync(layer).filter((name) => !isDeleted(name)).sort(), ['again', 'd', 'e', 'file']); // prettier-ignore
+});
+
+test('Unpacker keeps what overlay shows of a tree, through both forms', (t) => {
+  const { layer } = layerFolder(t);
+  const [aufs, overlay, back] = ['aufs', 'overlay', 'back'].map((name) => join(layer, '..', name));
+  assert.ok(aufs !== undefined && overlay !== undefined && back !== undefined);
+  unpack(aufs, entry({ name: './', type: '5', mode: 0o750 }), file('.wh.gone', ''), directory('d'), entry({ name: 'd/.wh..wh..opq', mode: 0o444, mtime: 0 }), file('d/f')); // prettier-ignore
+  const converted = pack({ root: aufs, form: 'aufs' });
+  unpackWith('overlay', overlay, converted);
+  assert.ok(pack({ root: overlay, form: 'overlay' }).equals(converted));
+  unpackWith('keep', back, converted);
+  assert.ok(pack({ root: back, form: 'aufs' }).equals(converted));
+});
+
+test('Unpacker removes 10,000 nested folders that a file takes the place of', (t) => {
+  const { layer } = layerFolder(t);
+  const name = `${'d/'.repeat(10_000)}f`;
+  unpack(layer, entry({ name: 'L', type: 'L', content: `${name}\0` }), file('f'), file('d', 'now a file'));
+  assert.equal(readFileSync(join(layer, 'd'), 'utf8'), 'now a file');
+});
+
+test('Unpacker takes several archives one after the other', (t) => {
+  const { layer } = layerFolder(t);
+  const unpacker = new Unpacker(layer, 'apply');
+  try {
+    for (const parts of [
+      [entry({ name: 'd', type: '5', mtime: 5 }), file('d/a')],
+      [file('d/.wh.a', ''), file('d/b')],
+    ]) {
+      const reader = new TarReader(unpacker);
+      reader.push(archive(...parts));
+      reader.end();
+    }
+    unpacker.end();
+  } finally {
+    unpacker.close();
+  }
+  assert.deepEqual(readdirSync(join(layer, 'd')), ['b']);
+  assert.equal(statSync(join(layer, 'd')).mtimeMs, 5000);
 });

@@ -1,0 +1,192 @@
+// A tree on disk, entry by entry: the one order in which changes are listed and archives are written.
+//
+// Depth first, names by their bytes. A deletion stands where its name in an archive, `.wh.NAME`, would stand. How
+// deletions are written on disk is the form of the tree; what comes out is the same for all forms.
+//
+// The rule that must hold: every lookup starts from a directory that the walk itself has opened, so what a running
+// container does to its tree meanwhile leads nowhere else.
+//
+// 2013: filesystem.go, Filesystem.Changes (its filepath.Walk)
+
+import { constants, lstatSync, readdirSync, type BigIntStats } from 'node:fs';
+import { nativeName, typeAt } from '../linux/at.js';
+import { DirectoryStack } from '../linux/directory-stack.js';
+import { hasCode } from '../linux/libc.js';
+import { freadxattr } from '../linux/xattr.js';
+import { BOOKKEEPING_PREFIX, OPAQUE_MARKER, OVERLAY_OPAQUE, WHITEOUT_PREFIX } from './whiteouts.js';
+
+/**
+ * How deletions stand in a tree: `aufs`, as files named `.wh.NAME`; `overlay`, as devices 0:0 and attributes; `plain`, not
+ * at all, and every name means what it is.
+ */
+export type TreeForm = 'plain' | 'aufs' | 'overlay';
+
+/** One name of a tree. */
+export interface WalkedEntry {
+  /** `whiteout`: `path` is deleted from what lies below. `opaque`: nothing below shows through in the directory `path`. */
+  kind: 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket' | 'whiteout' | 'opaque';
+  /** relative to the root of the tree, which is empty; one character a byte (latin1) */
+  path: string;
+  /** how many directories lie between it and the root of the tree */
+  depth: number;
+  /** the open directory that it lies in, until the walk goes on; of the root, the root itself */
+  directory: number;
+  /** its name there, on disk, ending in NUL; of the root `.` */
+  name: Buffer;
+  /** of what lies on disk under that name; looked up when it is first asked for, so good until the walk goes on. Throws where it is gone */
+  readonly stat: BigIntStats;
+}
+
+// prettier-ignore
+const KINDS: Readonly<Record<number, WalkedEntry['kind']>> = {
+  [constants.S_IFREG]: 'file', [constants.S_IFDIR]: 'directory', [constants.S_IFLNK]: 'symlink',
+  [constants.S_IFCHR]: 'character', [constants.S_IFBLK]: 'block', [constants.S_IFIFO]: 'fifo',
+};
+
+/** A name that is still to come. */
+interface Sibling {
+  /** what it is sorted by: its name in an archive */
+  key: string;
+  /** its name on disk */
+  name: string;
+  /** undefined: whatever lies there under that name */
+  kind: 'whiteout' | 'opaque' | undefined;
+}
+
+/**
+ * The entries of the tree at `root`, itself first. An opaque marker comes right after its directory. What vanishes
+ * meanwhile is left out. `skips` leaves out a path and what is in it. Blocks; a caller that takes its time ends it early
+ * with `return()`, which a `for` loop does by itself.
+ */
+export function* walkTree(
+  root: string,
+  form: TreeForm,
+  skips: (path: string) => boolean = () => false,
+): Generator<WalkedEntry, void, void> {
+  const stack = new DirectoryStack(root);
+  try {
+    const self = entryIn(stack.fd, { key: '', name: '.', kind: undefined }, '', 0);
+    if (self === undefined) return;
+    yield self;
+    // A loop, not a recursion: a tree may be deeper than the call stack. Each directory on the way down with what is still to
+    // come of it, the next one last. Only one path is kept: those of 10,000 directories one in another would be 100 MB.
+    const levels = [siblings(stack.fd, form)];
+    let at = '';
+    for (let coming = levels.at(-1); coming !== undefined; coming = levels.at(-1)) {
+      const sibling = coming.pop();
+      if (sibling === undefined) {
+        levels.pop();
+        if (levels.length > 0) stack.leave();
+        at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
+        continue;
+      }
+      const path = sibling.kind === 'opaque' ? at : childPath(at, nameOf(sibling));
+      const entry = skips(path) ? undefined : entryIn(stack.fd, sibling, path, stack.depth);
+      if (entry === undefined) continue;
+      yield entry;
+      if (entry.kind === 'directory' && enters(stack, entry.name)) {
+        levels.push(siblings(stack.fd, form));
+        at = path;
+      }
+    }
+  } finally {
+    stack.close();
+  }
+}
+
+/** The path of `name` in the directory `parent`. */
+export function childPath(parent: string, name: string): string {
+  return parent === '' ? name : `${parent}/${name}`;
+}
+
+/** What the current directory holds, the next one last. */
+function siblings(directory: number, form: TreeForm): Sibling[] {
+  const names = form === 'overlay' ? overlayNames(directory) : plainNames(directory);
+  const found = form === 'aufs' ? aufsNames(names) : names;
+  // One character a byte, so this is the order of the bytes. The marker of a directory is about the directory itself.
+  const isFirst = ({ kind }: Sibling): boolean => kind === 'opaque';
+  return found.sort((one, other) =>
+    isFirst(one) || isFirst(other) ? (isFirst(one) ? 1 : -1) : one.key < other.key ? 1 : -1,
+  );
+}
+
+function plainNames(directory: number): Sibling[] {
+  const names = readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1' });
+  return names.map((name) => ({ key: name, name, kind: undefined }));
+}
+
+/** Tells what is a name from what is a deletion, and drops what aufs keeps for itself. */
+function aufsNames(siblings: readonly Sibling[]): Sibling[] {
+  return siblings.flatMap((sibling) => {
+    const { name } = sibling;
+    if (!name.startsWith(WHITEOUT_PREFIX)) return sibling;
+    if (name === OPAQUE_MARKER) return { ...sibling, kind: 'opaque' };
+    return name.startsWith(BOOKKEEPING_PREFIX) ? [] : { ...sibling, kind: 'whiteout' };
+  });
+}
+
+/** Finds the devices 0:0, which stand for deletions, and says whether the directory is opaque. */
+function overlayNames(directory: number): Sibling[] {
+  const entries = readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1', withFileTypes: true });
+  const names = entries.map((entry): Sibling => {
+    const { name } = entry;
+    const isDeletion = entry.isCharacterDevice() && isWhiteoutDevice(directory, name);
+    return isDeletion ? { key: WHITEOUT_PREFIX + name, name, kind: 'whiteout' } : { key: name, name, kind: undefined };
+  });
+  if (freadxattr(directory, OVERLAY_OPAQUE)?.toString() === 'y') {
+    names.push({ key: OPAQUE_MARKER, name: '.', kind: 'opaque' });
+  }
+  return names;
+}
+
+function isWhiteoutDevice(directory: number, name: string): boolean {
+  const stat = lstatSync(pathIn(directory, latin1(name)), { bigint: true, throwIfNoEntry: false });
+  return stat?.isCharacterDevice() === true && stat.rdev === 0n;
+}
+
+/** The name in the tree: of a deletion, that of what is deleted. */
+function nameOf({ key, kind }: Sibling): string {
+  return kind === 'whiteout' ? key.slice(WHITEOUT_PREFIX.length) : key;
+}
+
+function entryIn(directory: number, sibling: Sibling, path: string, depth: number): WalkedEntry | undefined {
+  const name = nativeName(latin1(sibling.name));
+  const type = typeAt(directory, name);
+  if (type === undefined) return undefined;
+  let stat: BigIntStats | undefined;
+  return {
+    kind: sibling.kind ?? KINDS[type] ?? 'socket',
+    path,
+    depth,
+    directory,
+    name,
+    get stat() {
+      return (stat ??= lstatAs(type, pathIn(directory, name.subarray(0, -1))));
+    },
+  };
+}
+
+function enters(stack: DirectoryStack, name: Buffer): boolean {
+  try {
+    stack.enter(name);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return false; // gone meanwhile, or something else by now
+    throw error;
+  }
+}
+
+/** What became something else since is gone. */
+function lstatAs(type: number, path: Buffer): BigIntStats {
+  const stat = lstatSync(path, { bigint: true });
+  if ((Number(stat.mode) & constants.S_IFMT) === type) return stat;
+  throw Object.assign(new Error(`lstat '${path.toString()}': it is another file by now`), { code: 'ENOENT' });
+}
+
+function pathIn(directory: number, name: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
+}
+
+function latin1(name: string): Buffer {
+  return Buffer.from(name, 'latin1');
+}
