@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   rcli: ['util'],
   container: ['filesystem', 'network', 'lxc', 'archive', 'linux', 'util'],
   image: ['filesystem', 'network', 'lxc', 'archive', 'linux', 'util'],
-  filesystem: ['linux', 'util'],
+  filesystem: ['archive', 'linux', 'util'],
   network: ['linux', 'util'],
   lxc: ['network', 'linux', 'util'],
   archive: ['linux', 'util'],

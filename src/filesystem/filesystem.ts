@@ -1,25 +1,38 @@
 // The file system of one container: its layers, read only, under a folder of its own for what it changes, seen as one
 // tree at `rootfs` while it is mounted.
 //
-// Owns the mount at `rootfs`; the monitor of the container takes it away at the end of a run.
+// Owns the mount at `rootfs`; the monitor of the container takes it away at the end of a run. What mounts, unmounts or
+// reads rw is done one after the other.
 //
 // 2013: filesystem.go, Filesystem
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isMountPoint, mount, umount } from '../linux/mount.js';
+import type { Readable } from 'node:stream';
+import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
+import { packTree } from '../archive/pack-tree.js';
 import { hasCode } from '../linux/libc.js';
-import { writeFileAtomically } from '../util/atomic-file.js';
 import type { GoValue } from '../util/go-json.js';
-import { step, timedStep } from '../util/steps.js';
+import { timedStep } from '../util/steps.js';
+import { listChanges, type Change } from './changes.js';
+import { driverNamed } from './drivers.js';
+import { Inside } from './inside.js';
 import type { Branches, MountDriver } from './mount-driver.js';
-
-/** The file beside `rw/` that names the driver whose form `rw/` has. Without one it is aufs's: an original wrote it. */
-const FORM_FILE = 'rw.driver';
+import { ownMountPoints } from './own-mount-points.js';
+import { lookAtRoot, restoreRootTime, type RootLook } from './root-time.js';
+import { readRwDriver, replaceRw, writeRwDriver } from './rw.js';
+import { runTreeJob } from './tree-job.js';
 
 /** See the head of the file. */
 export class Filesystem {
+  /** the driver that mounts; rw may still have the form of another one */
   readonly #driver: MountDriver;
+  /** the driver whose form rw has, once that is known */
+  #rwDriver: MountDriver | undefined;
+  /** the root before the run that is under way */
+  #rootBefore: RootLook | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #isGone = false;
 
   constructor(
     /** where the union appears */
@@ -33,66 +46,112 @@ export class Filesystem {
     this.#driver = driver;
   }
 
-  get #branches(): Branches {
-    return { rootfs: this.rootfs, rw: this.rwPath, work: join(dirname(this.rwPath), 'work'), layers: this.layers };
-  }
-
-  /** Makes the folders that a mount needs. Those that exist stay as they are. */
-  async createMountPoints(): Promise<void> {
-    const { rootfs, rw, work } = this.#branches;
-    for (const folder of this.#driver.needsWork ? [rootfs, rw, work] : [rootfs, rw]) {
-      // Not recursive: the container's own folder is there, or it is being removed.
-      await mkdir(folder, { mode: 0o755 }).catch((error: unknown) => {
-        if (!hasCode(error, 'EEXIST')) throw error;
-      });
-    }
-    const form = join(dirname(rw), FORM_FILE);
-    try {
-      await readFile(form);
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
-      await writeFileAtomically(form, `${this.#driver.name}\n`, 0o644);
-    }
-  }
-
-  /** Mounts the union. Rejects where it is mounted already, and with the arguments of mount(2) where that fails. */
-  async mount(): Promise<void> {
-    if (await this.isMounted()) throw new Error('Mount: Filesystem already mounted');
-    await this.createMountPoints();
-    const call = this.#driver.mountCall(this.#branches);
-    await timedStep(
-      'mount',
-      'filesystem.go, Filesystem.Mount',
-      () => ({ ...call }),
-      () => mount(call),
-    );
+  /** Mounts the union. Rejects where it is mounted already, and with what the driver tried where that fails. */
+  mount(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (await this.isMounted()) throw new Error('Mount: Filesystem already mounted');
+      await this.#mount();
+    });
   }
 
   /** Mounts the union unless it is mounted. */
-  async ensureMounted(): Promise<void> {
-    if (!(await this.isMounted())) await this.mount();
+  ensureMounted(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (!(await this.isMounted())) await this.#mount();
+    });
   }
 
   /** Takes the union away. Where something still uses it, it is taken from sight and goes when the last user ends. */
-  async umount(): Promise<void> {
-    if (!(await this.isMounted())) throw new Error('Umount: Filesystem not mounted');
-    try {
-      await timedStep(
-        'umount',
-        'filesystem.go, Filesystem.Umount',
-        () => ({ target: this.rootfs }),
-        () => umount(this.rootfs),
-      );
-    } catch (error) {
-      if (!hasCode(error, 'EBUSY')) throw error;
-      await umount(this.rootfs, true);
-      step('umount', 'filesystem.go, Filesystem.Umount', () => ({ target: this.rootfs, lazy: true }));
+  umount(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (!(await this.isMounted())) throw new Error('Umount: Filesystem not mounted');
+      await (await this.#driverOfRw()).umount(this.#branches);
+    });
+  }
+
+  /** Mounts it for a run: from here on LXC works in it, and then the program. */
+  async beginRun(): Promise<void> {
+    await this.ensureMounted();
+    this.#rootBefore = lookAtRoot(this.rootfs);
+  }
+
+  /** Takes the union away after a run, whose program began at that time, in milliseconds since 1970. */
+  async endRun(programBeganAtMs: number | undefined): Promise<void> {
+    const before = this.#rootBefore;
+    this.#rootBefore = undefined;
+    if (before !== undefined && programBeganAtMs !== undefined) {
+      await this.#exclusive(async () => {
+        if (await this.isMounted()) restoreRootTime(this.rootfs, before, programBeganAtMs);
+      });
     }
+    await this.umount();
   }
 
   /** Whether the union is mounted now. */
-  isMounted(): Promise<boolean> {
-    return isMountPoint(this.rootfs);
+  async isMounted(): Promise<boolean> {
+    return (await this.#driverOfRw()).isMounted(this.#branches);
+  }
+
+  /**
+   * Does `use` in the tree, mounted where it was not, while nobody else mounts or unmounts it. What `use` opens in it may
+   * stay open longer. 2013: Filesystem.OpenFile and ReadDir
+   */
+  inside<T>(use: (tree: Inside) => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      if (!(await this.isMounted())) await this.#mount();
+      const tree = new Inside(this.rootfs);
+      try {
+        return await use(tree);
+      } finally {
+        tree.close();
+      }
+    });
+  }
+
+  /** What was changed. 2013: Filesystem.Changes */
+  changes(): Promise<Change[]> {
+    return this.#withRw(async (driver) => {
+      const { rw, layers } = this.#branches;
+      const own = ownMountPoints(rw, layers);
+      return listChanges({ rw, form: driver.form, layers }, (path) => own.includes(path));
+    });
+  }
+
+  /**
+   * Hands what was changed to `use`, as the archive of a layer, and waits for that: rw stays as it is meanwhile. The archive
+   * fails on a name that would mean a deletion in a layer. 2013: CmdCommit, which packed rw as it was
+   */
+  commit<T>(use: (archive: Readable) => Promise<T>): Promise<T> {
+    return this.#withRw((driver) => {
+      const { rw, layers } = this.#branches;
+      // DIFFERS D21: the original packed everything in rw, also what aufs and LXC had made there for themselves.
+      const skip = ownMountPoints(rw, layers);
+      return use(packTree({ root: rw, form: driver.form, skip, refuseWhiteoutNames: true }));
+    });
+  }
+
+  /** The whole tree as an archive, which the caller reads or destroys. Mounts it, and leaves it so. 2013: Filesystem.Tar */
+  async tar(): Promise<Readable> {
+    await this.ensureMounted();
+    return packTree({ root: this.rootfs, form: 'plain', skip: ownMountPoints(this.rootfs, this.#branches.layers) });
+  }
+
+  /** Takes back what was changed, and the mount as well. 2013: Filesystem.Reset */
+  reset(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
+      await this.#createMountPoints();
+      await replaceRw(this.rwPath, this.#driver.name, async (next) => this.#dressRoot(next));
+      this.#rwDriver = this.#driver;
+    });
+  }
+
+  /** Takes the union away for good: the container is being removed, and nothing works from here on. */
+  async destroy(): Promise<void> {
+    await this.#exclusive(async () => {
+      this.#isGone = true;
+      if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
+    });
   }
 
   /** As in config.json. */
@@ -103,5 +162,96 @@ export class Filesystem {
   /** The ids of the layers, top first. */
   get layerIds(): string[] {
     return this.layers.map((layer) => basename(layer));
+  }
+
+  get #branches(): Branches {
+    return {
+      rootfs: this.rootfs,
+      rw: this.rwPath,
+      work: join(dirname(this.rwPath), 'work'),
+      // A layer that is there twice (a commit without a change) adds nothing further down, and no driver takes it twice.
+      layers: [...new Set(this.layers)],
+    };
+  }
+
+  /** The driver that rw belongs to: the union may be mounted by it still. */
+  async #driverOfRw(): Promise<MountDriver> {
+    if (this.#rwDriver !== undefined) return this.#rwDriver;
+    const name = await readRwDriver(this.rwPath);
+    const driver = name === this.#driver.name ? this.#driver : driverNamed(name);
+    this.#rwDriver ??= driver;
+    return this.#rwDriver;
+  }
+
+  async #mount(): Promise<void> {
+    await this.#createMountPoints();
+    await this.#convertRw();
+    await this.#driver.mount(this.#branches);
+  }
+
+  /** Does `use` with a rw that is up to date, and that nobody else touches but the container itself. */
+  #withRw<T>(use: (driver: MountDriver) => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      await this.#createMountPoints();
+      const driver = await this.#driverOfRw();
+      if (await driver.isMounted(this.#branches)) await driver.sync(this.#branches);
+      return use(driver);
+    });
+  }
+
+  /** Makes the folders that a mount needs. Those that exist stay as they are. 2013: Filesystem.createMountPoints */
+  async #createMountPoints(): Promise<void> {
+    await mkdirUnlessThere(this.rootfs);
+    if (!(await mkdirUnlessThere(this.rwPath))) return;
+    this.#dressRoot(this.rwPath);
+    await writeRwDriver(this.rwPath, this.#driver.name);
+    this.#rwDriver = this.#driver;
+  }
+
+  /** The root of a union looks as the uppermost branch: rw begins as the root of the image. */
+  #dressRoot(rw: string): void {
+    const [top] = this.layers;
+    if (top !== undefined) copyDirectoryAttributes(top, rw);
+  }
+
+  /** Puts rw into the form of this daemon's driver. Not mounted. */
+  async #convertRw(): Promise<void> {
+    const before = await this.#driverOfRw();
+    if (before === this.#driver) return;
+    const { form: from, name } = before;
+    const { form: to } = this.#driver;
+    const rw = this.rwPath;
+    const convert = (target: string): Promise<void> => runTreeJob({ job: 'convert', rw, from, to, target });
+    if (from === to) await writeRwDriver(rw, this.#driver.name);
+    else {
+      await timedStep(
+        'convert',
+        'filesystem.go, Filesystem.Mount',
+        () => ({ rw, from: name, to: this.#driver.name }),
+        () => replaceRw(rw, this.#driver.name, convert),
+      );
+    }
+    this.#rwDriver = this.#driver;
+  }
+
+  /** One thing after the other. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(() => {
+      if (this.#isGone) throw new Error(`Cannot use ${this.rootfs}: its container is removed`);
+      return work();
+    });
+    this.#queue = done.catch(() => undefined); // whoever asked for it is told
+    return done;
+  }
+}
+
+/** False where the folder was there. Its parent is there too, or the container is being removed. */
+async function mkdirUnlessThere(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o755 });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
   }
 }

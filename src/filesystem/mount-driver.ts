@@ -1,7 +1,10 @@
 // The small interface behind which the mount drivers stand. 2013 had aufs only. A driver says how layers and rw become
-// one tree; everything else is in `Filesystem`.
+// one tree at rootfs, and how deletions stand in rw; everything else is in `Filesystem`.
 
-import { MOUNT_DATA_LIMIT, type MountCall } from '../linux/mount.js';
+import type { TreeForm } from '../archive/walk-tree.js';
+import { isMountPoint, mount, MOUNT_DATA_LIMIT, umount, type MountCall } from '../linux/mount.js';
+import { hasCode } from '../linux/libc.js';
+import { step, timedStep } from '../util/steps.js';
 
 /** The folders of one union mount, absolute. */
 export interface Branches {
@@ -9,25 +12,81 @@ export interface Branches {
   rootfs: string;
   /** what is written goes here */
   rw: string;
-  /** a folder beside rw for the driver's own use */
+  /** a folder beside rw for the driver's own use; the driver makes it */
   work: string;
-  /** read only, top first */
+  /** read only, top first, none of them twice; all in one folder */
   layers: readonly string[];
 }
 
 /** One way to make a union of folders. */
 export interface MountDriver {
   readonly name: string;
-  /** whether it needs `Branches.work` */
-  readonly needsWork: boolean;
-  /** The one mount(2) that makes the union. Throws where the branches cannot be put into its arguments. */
-  mountCall(branches: Branches): MountCall;
+  /** How deletions stand in rw. In layers at rest they stand as in aufs, whatever the driver. */
+  readonly form: TreeForm;
+  /**
+   * A layer arrives: makes what the driver needs beside it, which the first mount would do else. Its content lies in `folder`
+   * for the moment; `hasWhiteoutNames` tells whether it may delete something.
+   */
+  prepareLayer(layer: string, folder: string, hasWhiteoutNames: boolean): Promise<void>;
+  /** Takes that away again; the layer itself is gone or going. */
+  forgetLayer(layer: string): Promise<void>;
+  /** Makes the union. The folders rootfs and rw are there. Rejects, with nothing mounted, where that fails. */
+  mount(branches: Branches): Promise<void>;
+  /** Takes the union away; what was changed is in rw then. */
+  umount(branches: Branches): Promise<void>;
+  /** As `umount`, but what was changed need not be in rw: nobody wants it any more. */
+  discard(branches: Branches): Promise<void>;
+  isMounted(branches: Branches): Promise<boolean>;
+  /** Puts what was changed so far into rw, for a driver that does so only at the end. The union stays. */
+  sync(branches: Branches): Promise<void>;
 }
 
-/** The options of a mount, checked: of more than a page the kernel would take the beginning only. */
-export function checkOnePage(driver: string, layers: readonly string[], data: string): string {
-  if (Buffer.byteLength(data) <= MOUNT_DATA_LIMIT) return data;
-  throw new Error(
+/** A union that the kernel makes: what drivers of that kind have in common. */
+export const kernelUnion = {
+  prepareLayer: async (): Promise<void> => undefined,
+  forgetLayer: async (): Promise<void> => undefined,
+  umount: ({ rootfs }: Branches): Promise<void> => umountUnion(rootfs),
+  discard: ({ rootfs }: Branches): Promise<void> => umountUnion(rootfs),
+  isMounted: ({ rootfs }: Branches): Promise<boolean> => isMountPoint(rootfs),
+  /** rw is a part of the mount: it is always up to date */
+  sync: async (): Promise<void> => undefined,
+};
+
+/** Calls mount(2), and announces it. */
+export function mountUnion(call: MountCall): Promise<void> {
+  return timedStep(
+    'mount',
+    'filesystem.go, Filesystem.Mount',
+    () => ({ ...call }),
+    () => mount(call),
+  );
+}
+
+/** Takes a mount away. Where something still uses it, it is taken from sight and goes when the last user ends. */
+async function umountUnion(target: string): Promise<void> {
+  const source = 'filesystem.go, Filesystem.Umount';
+  try {
+    await timedStep(
+      'umount',
+      source,
+      () => ({ target }),
+      () => umount(target),
+    );
+  } catch (error) {
+    if (!hasCode(error, 'EBUSY')) throw error;
+    await umount(target, true);
+    step('umount', source, () => ({ target, lazy: true }));
+  }
+}
+
+/** Whether the options of a mount fit: of more than a page the kernel would take the beginning only. */
+export function fitsOnePage(data: string): boolean {
+  return Buffer.byteLength(data) <= MOUNT_DATA_LIMIT;
+}
+
+/** The error for layers that do not fit. */
+export function tooManyLayers(driver: string, layers: readonly string[]): Error {
+  return new Error(
     `Cannot mount ${layers.length} layers with ${driver}: their names do not fit into one page of options`,
   );
 }

@@ -1,0 +1,85 @@
+// The union for a machine that can mount none: a plain copy of the layers and rw, made at each mount. What was changed in
+// the copy is found by comparison and put into rw, when the copy is taken away and whenever somebody asks.
+//
+// The copy lies at rootfs. `vfs.manifest` beside it says what it was at first; it is there as long as the copy counts, so
+// it is the sign of a mount, and it outlives the daemon and the machine.
+//
+// 2013: none
+
+import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hasCode } from '../linux/libc.js';
+import { removeTree } from '../linux/remove-tree.js';
+import { syncFolder } from '../util/atomic-file.js';
+import { timedStep } from '../util/steps.js';
+import type { Branches, MountDriver } from './mount-driver.js';
+import { replaceRw } from './rw.js';
+import { runTreeJob } from './tree-job.js';
+import { FORM } from './vfs-tree.js';
+
+/** See the head of the file. */
+export const vfs: MountDriver = {
+  name: 'vfs',
+  form: FORM,
+  prepareLayer: async () => undefined,
+  forgetLayer: async () => undefined,
+  async mount(branches) {
+    const { rootfs, rw, layers } = branches;
+    const manifest = manifestOf(branches);
+    const unfinished = `${manifest}.next`;
+    try {
+      await emptyRootfs(rootfs); // what an unfinished copy left
+      const job = { job: 'union', layers, rw, rootfs, manifest: unfinished } as const;
+      await timedStep(
+        'copy',
+        'filesystem.go, Filesystem.Mount',
+        () => ({ ...job }),
+        () => runTreeJob(job),
+      );
+      await rename(unfinished, manifest);
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      await emptyRootfs(rootfs);
+      throw error;
+    }
+  },
+  async umount(branches) {
+    await this.sync(branches);
+    await this.discard(branches);
+  },
+  async discard(branches) {
+    await rm(manifestOf(branches)); // from here on the copy is nothing but in the way
+    await emptyRootfs(branches.rootfs);
+  },
+  async isMounted(branches) {
+    try {
+      await access(manifestOf(branches));
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    }
+  },
+  async sync(branches) {
+    const { rootfs, rw, layers } = branches;
+    await replaceRw(rw, this.name, async (target) => {
+      const job = { job: 'fold', layers, rootfs, manifest: manifestOf(branches), target } as const;
+      await timedStep(
+        'fold',
+        'filesystem.go, Filesystem.Umount',
+        () => ({ ...job }),
+        () => runTreeJob(job),
+      );
+    });
+  },
+};
+
+function manifestOf({ rw }: Branches): string {
+  return join(dirname(rw), 'vfs.manifest');
+}
+
+async function emptyRootfs(rootfs: string): Promise<void> {
+  await removeTree(rootfs);
+  await mkdir(rootfs, { mode: 0o755 });
+  await syncFolder(dirname(rootfs));
+}
