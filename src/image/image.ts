@@ -36,15 +36,20 @@ export function imageToJSON({ id, layers, created, parent }: Image): Record<stri
   return { Id: id, Layers: layers, Created: created, Parent: parent };
 }
 
-/** From index.json. The layers are looked for in `layersPath`, wherever they lay when it was written. Undefined for what is no image. */
+/**
+ * From index.json. The layers are looked for in `layersPath`, wherever they lay when it was written. Undefined for what is
+ * no image, or has a layer that is no name.
+ */
 export function imageFromJSON(json: unknown, layersPath: string): Image | undefined {
   if (json === null || typeof json !== 'object') return undefined;
   const { Id, Layers, Created, Parent } = json as Readonly<Record<string, unknown>>; // each member is checked below
   if (typeof Id !== 'string' || !Array.isArray(Layers)) return undefined;
+  const layers = layerPaths(layersPath, Layers);
+  if (layers.length !== Layers.length) return undefined;
   const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
   return {
     id: Id,
-    layers: layerPaths(layersPath, Layers),
+    layers,
     created: text(Created, ZERO_TIME),
     parent: text(Parent, ''),
   };

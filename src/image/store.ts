@@ -7,26 +7,50 @@ import type { Readable } from 'node:stream';
 import { goTime } from '../util/go-time.js';
 import { Index } from './index-store.js';
 import { newImage, type Image } from './image.js';
-import { LayerStore } from './layer-store.js';
+import { LayerStore, type LayerHooks } from './layer-store.js';
 
 /** See the head of the file. */
 export class Store {
   private constructor(
     readonly index: Index,
     readonly layers: LayerStore,
+    /** why the index may name less than there is: then a layer that it does not name may be an image's all the same */
+    readonly damage: string | undefined,
   ) {}
 
   /** Opens the images in the folder `root`, and makes it where it is missing. 2013: image.go, New */
-  static async open(root: string): Promise<Store> {
-    const layers = await LayerStore.open(join(root, 'layers'));
-    return new Store(await Index.open(join(root, 'index.json'), layers.path), layers);
+  static async open(root: string, hooks: LayerHooks = {}): Promise<Store> {
+    const layers = await LayerStore.open(join(root, 'layers'), hooks);
+    const path = join(root, 'index.json');
+    const index = await Index.open(path, layers.path);
+    let { damage } = index;
+    // An index that has got lost is not one without images. So that the two differ, there is one from the start.
+    if (index.isMissing) {
+      if ((await layers.list()).length > 0) damage = `${path} is missing, and there are layers`;
+      else await index.save();
+    }
+    return new Store(index, layers, damage);
   }
 
-  /** Makes an archive the newest version of the image `name`. 2013: Store.Import and Store.Create */
-  async import(name: string, archive: Readable): Promise<Image> {
+  /** Makes an archive the newest version of the image `name`. 2013: Store.Import */
+  import(name: string, archive: Readable): Promise<Image> {
+    return this.create(name, archive, [], '');
+  }
+
+  /**
+   * As `import`, with the archive as the layer on top of others (absolute paths, top first), which are those of the image
+   * `parent`. 2013: Store.Create
+   */
+  async create(name: string, archive: Readable, below: readonly string[], parent: string): Promise<Image> {
     // DIFFERS D08: the original took an empty name.
     if (name === '') throw new Error('Illegal image name');
-    const layer = await this.layers.addLayer(archive);
-    return this.index.add(name, newImage(name, [layer], goTime(Date.now())));
+    const release = this.layers.hold(below);
+    try {
+      return await this.layers.addLayer(archive, (layer) =>
+        this.index.add(name, newImage(name, [layer, ...below], goTime(Date.now()), parent)),
+      );
+    } finally {
+      await release();
+    }
   }
 }

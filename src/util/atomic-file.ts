@@ -56,9 +56,9 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Removes what an interrupted run left half-made in `folder`. Resolves with the names. */
-export async function removeTemporaries(folder: string): Promise<string[]> {
+/** Removes what an interrupted run left half-made in `folder`, each by `remove`. Resolves with the names. */
+export async function removeTemporaries(folder: string, remove: (path: string) => Promise<void>): Promise<string[]> {
   const left = (await readdir(folder)).filter(isTemporary);
-  await Promise.all(left.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  for (const name of left) await remove(join(folder, name));
   return left;
 }

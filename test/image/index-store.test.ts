@@ -105,6 +105,31 @@ test('Index.add() writes the file as the original does, maps sorted by the text 
   );
 });
 
+test('Index.copy() gives the layers of an image, by name or id, a new name, and makes it the parent', async (t) => {
+  const { index, reopen } = await openIndex(t);
+  const [first, second] = [version('base', '1'), version('base', '2')];
+  await index.add('base', first);
+  await index.add('base', second);
+  const copy = await index.copy('base', 'copy', 'now');
+  assert.deepEqual(copy, { id: 'copy:2', layers: second.layers, created: 'now', parent: 'base:2' });
+  assert.deepEqual(await index.copy('base:1', 'copy', 'later'), { ...first, id: 'copy:1', created: 'later', parent: 'base:1' }); // prettier-ignore
+  for (const each of [index, await reopen()]) assert.deepEqual(each.history('copy').map(({ id }) => id), ['copy:1', 'copy:2']); // prettier-ignore
+});
+
+test('Index.copy() onto itself adds no version', async (t) => {
+  const { index } = await openIndex(t);
+  const image = await index.add('base', version('base', '1'));
+  assert.equal(await index.copy('base', 'base', 'now'), image);
+  assert.deepEqual(index.history('base'), [image]);
+});
+
+test('Index.copy() refuses an empty name, and an image that there is not', async (t) => {
+  const { folder, index } = await openIndex(t);
+  await assert.rejects(index.copy('nosuch', '', 'now'), { message: 'Illegal image name' });
+  await assert.rejects(index.copy('nosuch', 'x', 'now'), { message: 'No such image: nosuch' });
+  assert.deepEqual(readdirSync(folder), []);
+});
+
 test('Index.add() keeps every one of many at once', async (t) => {
   const { folder, index, reopen } = await openIndex(t);
   const count = 50;
@@ -177,10 +202,70 @@ test('Index.open() names a damaged file, and leaves it as it is', async (t) => {
   }
 });
 
-test('Index.open() passes over entries that are no images', async (t) => {
+test('Index.open() passes over entries that are no images, and sets the file aside', async (t) => {
   const { path, reopen } = await openIndex(t);
   const good = imageToJSON(version('base', '1'));
-  writeFileSync(path, JSON.stringify({ ByName: { base: [null, 5, good, {}], other: 'x' } }));
+  const damaged = JSON.stringify({ ByName: { base: [null, 5, good, {}], other: 'x' } });
+  writeFileSync(path, damaged);
   const index = await reopen();
   assert.deepEqual([index.names, index.size], [['base'], 1]);
+  await index.add('base', version('base', '2'));
+  assert.equal(readFileSync(`${path}.damaged`, 'utf8'), damaged);
+  assert.equal((await reopen()).damage, `${path} held what is no image, see ${path}.damaged`);
+  rmSync(`${path}.damaged`);
+  assert.equal((await reopen()).damage, undefined);
+});
+
+test('Index.open() takes for damaged what would lose an image', async (t) => {
+  const { path, reopen } = await openIndex(t);
+  const good = imageToJSON(version('base', '1'));
+  for (const damaged of [
+    { ByName: { base: [{ ...good, Layers: [`${LAYERS}/1`, 5] }] } },
+    { ByName: { base: [{ ...good, Layers: ['..'] }] } },
+    { ByName: { base: good } },
+    { ByName: [good] },
+    { ByName: {}, ById: { 'base:1': good } },
+  ]) {
+    writeFileSync(path, JSON.stringify(damaged));
+    assert.notEqual((await reopen()).damage, undefined, JSON.stringify(damaged));
+    rmSync(`${path}.damaged`);
+  }
+  for (const whole of [{}, { ByName: null, ById: null }, { ByName: { base: [good] }, ById: { 'base:1': good } }]) {
+    writeFileSync(path, JSON.stringify(whole));
+    assert.equal((await reopen()).damage, undefined, JSON.stringify(whole));
+  }
+});
+
+test('Index.delete() removes a name with all its versions, for good', async (t) => {
+  const { index, reopen } = await openIndex(t);
+  const [first, second, other] = [version('base', '1'), version('base', '2'), version('other', '2')];
+  await index.add('base', first);
+  await index.add('base', second);
+  await index.add('other', other);
+  assert.deepEqual(await index.delete('base'), [second, first]);
+  for (const each of [index, await reopen()]) {
+    assert.deepEqual([each.names, each.find('base'), each.find('base:1')], [['other'], undefined, undefined]);
+    assert.deepEqual([each.usesLayer(`${LAYERS}/1`), each.usesLayer(`${LAYERS}/2`)], [false, true]);
+  }
+});
+
+test('Index.delete() wants a name, not an id, and changes nothing without one', async (t) => {
+  const { index, path } = await openIndex(t);
+  await index.add('base', version('base', '1'));
+  const before = readFileSync(path, 'utf8');
+  for (const name of ['base:1', 'nosuch', '', 'constructor', '__proto__'])
+    await assert.rejects(index.delete(name), { message: `No such image: ${name}` });
+  assert.equal(readFileSync(path, 'utf8'), before);
+  assert.equal(index.size, 1);
+});
+
+test('Index.deleteMatch() removes the names that an expression matches anywhere', async (t) => {
+  const { index } = await openIndex(t);
+  for (const name of ['foo', 'xfoo', 'foox', 'bar']) await index.add(name, version(name, '1'));
+  assert.deepEqual(await index.deleteMatch('nothing'), []);
+  assert.deepEqual((await index.deleteMatch('^foo$')).map(({ id }) => id), ['foo:1']); // prettier-ignore
+  await Promise.all([index.deleteMatch('foo'), index.deleteMatch('o{2}')]);
+  assert.deepEqual(index.names, ['bar']);
+  await index.deleteMatch('');
+  assert.deepEqual(index.names, []);
 });

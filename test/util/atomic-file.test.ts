@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import {
@@ -87,9 +88,10 @@ test('removeTemporaries() removes files and folders that are half-made, and noth
   writeFileSync(join(folder, tree, 'deep', 'x'), '');
   writeFileSync(join(folder, 'kept'), '');
   mkdirSync(join(folder, 'tmp-kept'));
-  assert.deepEqual((await removeTemporaries(folder)).sort(), [file, tree].sort());
+  const remove = (path: string): Promise<void> => rm(path, { recursive: true });
+  assert.deepEqual((await removeTemporaries(folder, remove)).sort(), [file, tree].sort());
   assert.deepEqual(readdirSync(folder).sort(), ['kept', 'tmp-kept']);
-  assert.deepEqual(await removeTemporaries(folder), []);
+  assert.deepEqual(await removeTemporaries(folder, remove), []);
 });
 
 test('syncFolder() rejects for a folder that is missing', async (t) => {
