@@ -68,6 +68,8 @@ export class Container {
   readonly state: State;
   readonly logs: LogStore;
   readonly userData: ReadonlyMap<string, string>;
+  /** whether its file says which layers it has */
+  readonly hasKnownLayers: boolean;
 
   readonly #runtime: Runtime;
   /** config.json as it was read, for the keys that are not known here */
@@ -76,6 +78,13 @@ export class Container {
   #run: Run | undefined;
   #saving: Promise<void> = Promise.resolve();
   #starting: Promise<void> | undefined;
+  #killing: Promise<void> | undefined;
+  /** `whileFrozen` under way */
+  #frozen: Promise<void> | undefined;
+  /** how long it has been frozen, all in all */
+  #frozenMs = 0;
+  /** what is done to the stopped container: a start waits for it */
+  #handling: Promise<unknown> = Promise.resolve();
   #isRetired = false;
 
   private constructor(runtime: Runtime, root: string, json: JsonObject, userData: JsonObject) {
@@ -91,7 +100,9 @@ export class Container {
     this.args = texts(json['Args']);
     this.config = configFromJSON(objectIn(json, 'Config'), this.id);
     // Layers and folders are where the data directory lies now, wherever it was when the file was written.
-    const layers = layerPaths(runtime.layersPath, objectIn(json, 'Filesystem')['Layers']);
+    const recorded = objectIn(json, 'Filesystem')['Layers'];
+    const layers = layerPaths(runtime.layersPath, recorded);
+    this.hasKnownLayers = Array.isArray(recorded) && recorded.length === layers.length;
     this.filesystem = new Filesystem(join(root, 'rootfs'), join(root, 'rw'), layers, runtime.driver);
     this.state = State.fromJSON(objectIn(json, 'State'));
     this.logs = new LogStore(root, this.id);
@@ -173,9 +184,17 @@ export class Container {
     if (!this.state.isRunning) return;
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
+    await this.#frozen;
     const deadline = performance.now() + seconds * 1000;
+    const frozenBefore = this.#frozenMs;
     await this.#signalInTime('SIGTERM', deadline);
-    if (!(await this.waitTimeout(deadline - performance.now()))) await this.kill();
+    // Time in which it is frozen does not count.
+    const leftMs = (): number => deadline + this.#frozenMs - frozenBefore - performance.now();
+    for (let ms = leftMs(); ms > 0; ms = leftMs()) {
+      if (await this.waitTimeout(ms)) return;
+      await this.#frozen;
+    }
+    await this.kill();
   }
 
   /** As `signal`, but waits for the program of a run that has only just begun. */
@@ -187,12 +206,8 @@ export class Container {
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
     if (!this.state.isRunning) return;
-    // In the middle of its own work LXC would not clean up behind a first process that is killed, or not even notice.
-    await waitForProgram(this.state.pid, KILL_TIMEOUT_MS);
-    await this.#signalInTime('SIGKILL', performance.now() + KILL_TIMEOUT_MS);
-    if (await this.waitTimeout(KILL_TIMEOUT_MS)) return;
-    this.#run?.abandon();
-    if (!(await this.waitTimeout(LXC_TIMEOUT_MS))) throw new Error(`Cannot kill container ${this.id}: it does not end`);
+    this.#killing ??= this.#kill().finally(() => (this.#killing = undefined));
+    await this.#killing;
   }
 
   /** Stops it and starts it again. 2013: Container.Restart */
@@ -237,6 +252,34 @@ export class Container {
     if (isForced) await this.kill();
     else await this.stop();
     await this.settled();
+    await this.#frozen; // of a stopped container, too, somebody may read the files
+  }
+
+  /**
+   * Does `body` while no program of the container does anything: a running one is frozen, a stopped one is not started.
+   * Thaws it whatever happens. `body` must not stop, start, freeze or remove it: these wait for its end.
+   */
+  async whileFrozen<T>(body: () => Promise<T>): Promise<T> {
+    // What changes whether it runs comes first; a kill could not end a frozen process.
+    for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy.catch(() => undefined);
+    if (this.#isRetired) throw new Error(`No such container: ${this.id}`);
+    const frozen = this.#freezeDuring(body).finally(() => (this.#frozen = undefined));
+    this.#frozen = frozen.then(
+      () => undefined,
+      () => undefined, // the caller is told
+    );
+    return frozen;
+  }
+
+  /** Does what a running program would not bear; a start waits until it is done. Rejects where the container runs. */
+  whileStopped<T>(action: string, body: () => Promise<T>): Promise<T> {
+    const done = this.#handling.then(() => {
+      if (this.state.isRunning || this.#starting !== undefined)
+        throw new Error(`Cannot ${action} "${this.id}": the container is running`);
+      return body();
+    });
+    this.#handling = done.catch(() => undefined); // whoever asked for it is told
+    return done;
   }
 
   /** Writes config.json. Saves of one container happen one after the other. 2013: Container.save */
@@ -291,8 +334,43 @@ export class Container {
 
   async #start(window: WindowSize | undefined): Promise<void> {
     await this.settled();
+    await this.#handling;
+    await this.#frozen;
     this.#run = await Run.start(this, this.#runtime, window);
     if (this.#run !== undefined) await this.#record(this.#run);
+  }
+
+  get #busy(): Promise<void> | undefined {
+    return this.#frozen ?? this.#killing ?? this.#starting;
+  }
+
+  async #freezeDuring<T>(body: () => Promise<T>): Promise<T> {
+    let thaw: (() => void) | undefined;
+    let began = performance.now();
+    try {
+      if (this.state.isRunning) {
+        await waitForProgram(this.state.pid, LXC_TIMEOUT_MS); // LXC is not frozen in the middle of its own work
+        began = performance.now();
+        thaw = await this.#run?.freeze();
+        if (thaw === undefined) await this.waitTimeout(LXC_TIMEOUT_MS); // it is ending
+      }
+      return await body();
+    } finally {
+      thaw?.();
+      this.#frozenMs += performance.now() - began;
+    }
+  }
+
+  async #kill(): Promise<void> {
+    await this.#frozen;
+    if (!this.state.isRunning) return;
+    // In the middle of its own work LXC would not clean up behind a first process that is killed, or not even notice.
+    await waitForProgram(this.state.pid, KILL_TIMEOUT_MS);
+    await this.#signalInTime('SIGKILL', performance.now() + KILL_TIMEOUT_MS);
+    this.#run?.thaw(); // a person may have frozen it: it would not die
+    if (await this.waitTimeout(KILL_TIMEOUT_MS)) return;
+    this.#run?.abandon();
+    if (!(await this.waitTimeout(LXC_TIMEOUT_MS))) throw new Error(`Cannot kill container ${this.id}: it does not end`);
   }
 
   /** Under LXC's own init the program comes a moment after init: tries until it is there, or `deadline` has come. */

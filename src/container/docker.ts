@@ -2,8 +2,9 @@
 //
 // 2013: docker.go, Docker
 
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { removeTree } from '../linux/remove-tree.js';
 import { removeCgroups } from '../lxc/cgroups.js';
 import { findLxcStarts } from '../lxc/lxc-start.js';
 import { isTemporary, removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
@@ -23,6 +24,7 @@ export class Docker {
 
   /** removals under way */
   readonly #destroying = new Map<Container, Promise<void>>();
+  #damage: string | undefined;
 
   private constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -35,7 +37,13 @@ export class Docker {
   static async open(runtime: Runtime): Promise<Docker> {
     const docker = new Docker(runtime);
     await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
-    for (const name of await removeTemporaries(runtime.containersPath)) runtime.log(`removed unfinished ${name}`);
+    await removeTemporaries(runtime.containersPath, async (left) => {
+      // One that cannot be removed is no reason not to start.
+      await removeTree(left).then(
+        () => runtime.log(`removed unfinished ${basename(left)}`),
+        (error: unknown) => runtime.log(errorMessage(error)),
+      );
+    });
     await docker.#restore();
     return docker;
   }
@@ -52,6 +60,17 @@ export class Docker {
 
   get size(): number {
     return this.#containers.size;
+  }
+
+  /** Whether a container has the layer of that path. */
+  usesLayer(layer: string): boolean {
+    for (const { filesystem } of this.#containers.values()) if (filesystem.layers.includes(layer)) return true;
+    return false;
+  }
+
+  /** Why there may be containers, or layers of containers, that are not known here; undefined where all could be read. */
+  get damage(): string | undefined {
+    return this.#damage;
   }
 
   /** Makes a container with an id of its own. 2013: Docker.Create */
@@ -84,14 +103,17 @@ export class Docker {
   async #destroy(container: Container, isForced: boolean): Promise<void> {
     await container.retire(isForced);
     if (this.#containers.get(container.id) !== container) return; // it is gone already
-    if (await container.filesystem.isMounted()) await container.filesystem.umount();
+    await container.filesystem.destroy();
     const { containersPath } = this.#runtime;
     const doomed = join(containersPath, temporaryName(container.id));
     await rename(container.root, doomed);
     this.#containers.delete(container.id);
     await syncFolder(containersPath);
-    await rm(doomed, { recursive: true, force: true });
-    await removeCgroups(container.id);
+    try {
+      await removeTree(doomed);
+    } finally {
+      await removeCgroups(container.id);
+    }
     step('destroy', 'docker.go, Docker.Destroy', () => ({ id: container.id }));
   }
 
@@ -110,8 +132,11 @@ export class Docker {
     for (const name of await readdir(containersPath)) {
       if (isTemporary(name)) continue;
       try {
-        loaded.push(await Container.load(this.#runtime, join(containersPath, name)));
+        const container = await Container.load(this.#runtime, join(containersPath, name));
+        if (!container.hasKnownLayers) this.#damage = `the layers of container ${name} are not known`;
+        loaded.push(container);
       } catch (error) {
+        this.#damage = `container ${name} cannot be read`;
         log(`container ${name} is left out: ${errorMessage(error)}`);
       }
     }

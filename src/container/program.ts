@@ -4,13 +4,11 @@
 // 2013: sysinit.go, executeProgram
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { nativeName, openInRoot } from '../linux/at.js';
+import { nativeName, O_PATH, openInRoot } from '../linux/at.js';
 import { hasCode } from '../linux/libc.js';
 
 /** Where a bare name is looked for, in this order: PATH inside a container. */
 export const SEARCH_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-
-const O_PATH = 0o10000000;
 
 /** Whether `name` is a file that can be executed in the tree at `rootfs`. Symbolic links are followed inside the tree. */
 export function canExecute(rootfs: string, name: string): boolean {

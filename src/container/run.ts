@@ -14,12 +14,13 @@ import { pidfdSendSignal, processStartTicks, withPidfd, type SignalName } from '
 import type { WindowSize } from '../linux/pty.js';
 import { endWithProgram, signalContainer } from '../lxc/container-init.js';
 import { lxcConfig } from '../lxc/lxc-config.js';
-import { asSignalled, lxcLogTime, readLxcExit, type LxcExit } from '../lxc/lxc-log.js';
+import { asSignalled, lxcLogTime, readLxcExit, readProgramStart, type LxcExit } from '../lxc/lxc-log.js';
 import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
 import { errorMessage } from '../util/errors.js';
 import { goLogTime } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import type { Config } from './config.js';
+import { freezeRun, thawLeftover, thawRun, type FreezeSubject } from './freezing.js';
 import type { Holder } from './holder.js';
 import { STDERR, STDOUT, type LogStore } from './log-store.js';
 import { canExecute, SEARCH_PATH } from './program.js';
@@ -70,7 +71,7 @@ export class Run {
     const undo: (() => Promise<void> | void)[] = [];
     try {
       // 1. The tree that the program will see.
-      await filesystem.ensureMounted();
+      await filesystem.beginRun();
       undo.push(() => filesystem.umount());
       // 2. The logs, before anything can be printed.
       logs.open();
@@ -109,6 +110,7 @@ export class Run {
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
     if (holder === undefined) await stdio.hold();
+    thawLeftover({ id: subject.id, root: subject.root, pid: process.pid });
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
     return new Run(subject, runtime, process, stdio);
   }
@@ -117,6 +119,7 @@ export class Run {
   static async conclude(subject: RunSubject, runtime: Runtime, holder?: Holder): Promise<void> {
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
+    thawLeftover({ id: subject.id, root: subject.root, pid: undefined });
     const log = lxcLogPath(subject);
     await conclude(subject, runtime, stdio, await readLxcExit(log), await lxcLogTime(log));
   }
@@ -130,6 +133,16 @@ export class Run {
     return true;
   }
 
+  /** Freezes all processes of the container. Resolves with what lets them go on; with undefined where it is ending. */
+  freeze(): Promise<(() => void) | undefined> {
+    return freezeRun(this.#freezeSubject, this.#runtime.atExit);
+  }
+
+  /** Lets the container go on, whoever has frozen it. */
+  thaw(): void {
+    thawRun(this.#freezeSubject);
+  }
+
   /** Tells the terminal its size; lxc-start copies it to the terminal inside when it gets SIGWINCH. */
   resize(window: WindowSize): void {
     if (!this.#subject.config.hasTty) return;
@@ -141,6 +154,11 @@ export class Run {
   abandon(): void {
     const { pid, startTicks } = this.#process;
     withPidfd(pid, (pidfd) => processStartTicks(pid) === startTicks && pidfdSendSignal(pidfd, 'SIGKILL'));
+  }
+
+  get #freezeSubject(): FreezeSubject {
+    const { id, root } = this.#subject;
+    return { id, root, pid: this.#process.pid };
   }
 
   /** Waits for the end of lxc-start and frees what the run had. */
@@ -208,7 +226,7 @@ async function conclude(
   step('exit', 'container.go, Container.monitor', () => ({ id: subject.id, ...exit }));
   if (exit.failure !== undefined) runtime.log(`container ${subject.id}: ${exit.failure}`);
   await stdio.end();
-  await finish(subject, runtime, exit, finishedAtMs);
+  await finish(subject, runtime, exit, finishedAtMs, await readProgramStart(lxcLogPath(subject)));
 }
 
 async function finish(
@@ -216,9 +234,10 @@ async function finish(
   runtime: Runtime,
   exit: Pick<LxcExit, 'exitCode' | 'signal'>,
   finishedAtMs: number,
+  programBeganAtMs?: number,
 ): Promise<void> {
   try {
-    await subject.filesystem.umount();
+    await subject.filesystem.endRun(programBeganAtMs);
   } catch (error) {
     runtime.log(`container ${subject.id}: ${errorMessage(error)}`); // the run is over all the same
   }

@@ -13,6 +13,8 @@ export interface Runtime {
   readonly driver: MountDriver;
   readonly lxc: LxcMachine;
   readonly poller: Poller;
+  /** what must not outlive the daemon: done when it ends, without a wait */
+  readonly atExit: Set<() => void>;
   /** a line for the daemon's log: what no caller is there to be told */
   readonly log: (line: string) => void;
 }

@@ -39,6 +39,16 @@ export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined, und
     : exit;
 }
 
+/** When LXC was done with its own work and began the program, in milliseconds since 1970; undefined where it did not. */
+export async function readProgramStart(logPath: string): Promise<number | undefined> {
+  const log = await readFile(logPath, 'utf8').catch(() => ''); // what is unknown is treated as never
+  const [, date, time, fraction] =
+    / (\d{8})(\d{6})\.(\d{3}) NOTICE +start - [^\n]*:start:\d+ - Exec'ing "/.exec(log) ?? [];
+  if (date === undefined || time === undefined || fraction === undefined) return undefined;
+  const iso = `${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}.${fraction}Z`;
+  return Date.parse(iso);
+}
+
 /** When lxc-start wrote its last line, in milliseconds since 1970; now where there is no log. */
 export async function lxcLogTime(logPath: string): Promise<number> {
   try {

@@ -1,0 +1,51 @@
+// Containers without a daemon around them: what a daemon opens, opened by the test's own process.
+
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Container } from '../../src/container/container.js';
+import { Docker } from '../../src/container/docker.js';
+import { pickDriver } from '../../src/filesystem/pick-driver.js';
+import { Store } from '../../src/image/store.js';
+import { Poller } from '../../src/linux/poller.js';
+import { readLxcMachine } from '../../src/lxc/lxc-config.js';
+import { lxcVersion } from '../../src/lxc/lxc-start.js';
+import { fixtureTar } from '../fixture.js';
+
+/** See the head of the file. `close` leaves containers as they are. */
+export interface OpenContainers {
+  containers: Docker;
+  /** what would be done at the end of the process */
+  atExit: Set<() => void>;
+  /** Starts a container of the test image. */
+  run(...command: string[]): Promise<Container>;
+  close(): Promise<void>;
+}
+
+/** Opens the containers of a data directory, and imports the test image where it is missing. */
+export async function openContainers(directory: string): Promise<OpenContainers> {
+  const driver = await pickDriver(directory, undefined);
+  const images = await Store.open(join(directory, 'images'));
+  const image = images.index.find('base') ?? (await images.import('base', Readable.from([fixtureTar()])));
+  const poller = new Poller();
+  const atExit = new Set<() => void>();
+  const containers = await Docker.open({
+    containersPath: join(directory, 'containers'),
+    layersPath: images.layers.path,
+    driver,
+    lxc: readLxcMachine(await lxcVersion()),
+    poller,
+    atExit,
+    log: () => undefined,
+  });
+  return {
+    containers,
+    atExit,
+    run: async (path = '', ...args) => {
+      const config = { ramBytes: 0, hasTty: false, isStdinOpen: false, term: 'dumb' };
+      const container = await containers.create({ path, args, layers: image.layers, config, userData: {} });
+      await container.start();
+      return container;
+    },
+    close: () => poller.close(),
+  };
+}
