@@ -4,7 +4,7 @@
 // processes, folders, cgroups. What it finds it takes away, and fails.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { connect, Socket } from 'node:net';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { fixtureTar } from './fixture.js';
+import { mountPointsBelow, umountBelow } from './mounts.js';
 
 /** The compiled program. TSDOCK_PROGRAM names another one to test. */
 export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
@@ -169,9 +170,9 @@ export class TestDaemon {
         // it has ended by itself
       }
     }
-    for (const mount of mountsBelow(this.directory).reverse())
-      execFileSync('umount', ['-l', mount.split(' ')[1] ?? '']);
-    rmSync(this.directory, { recursive: true, force: true });
+    umountBelow(this.directory);
+    // What was killed takes a moment to go.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
@@ -206,12 +207,7 @@ export async function until(
 
 /** The mounts below a directory, as this process sees them. */
 export function mountsBelow(directory: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const path = line.split(' ')[4] ?? '';
-      return path.startsWith(`${directory}/`) ? [`mount ${path}`] : [];
-    });
+  return mountPointsBelow(directory).map((path) => `mount ${path}`);
 }
 
 /** The lxc-start and holder processes of a data directory. */

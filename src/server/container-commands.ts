@@ -6,7 +6,8 @@
 
 import type { Readable } from 'node:stream';
 import { DEFAULT_TERM } from '../container/config.js';
-import { STOP_TIMEOUT_S, type Container } from '../container/container.js';
+import { STOP_TIMEOUT_S, type Container, type NewContainer } from '../container/container.js';
+import type { Image } from '../image/image.js';
 import { bool, command, int, string } from '../rcli/command.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
 import { attach } from './attach.js';
@@ -73,7 +74,7 @@ export abstract class ContainerCommands extends ImageCommands {
     if (call.args.some((arg) => arg.includes('\0'))) throw new Error('Cannot run: an argument contains a NUL byte');
     const image = this.parts.images.index.find(imageName || DEFAULT_IMAGE);
     if (image === undefined) throw new Error(`No such image: ${imageName || DEFAULT_IMAGE}`);
-    const container = await this.parts.containers.create({
+    const container = await this.#create(image, {
       path,
       args: rest,
       layers: image.layers,
@@ -83,7 +84,7 @@ export abstract class ContainerCommands extends ImageCommands {
     try {
       await container.start(stdout.terminal);
     } catch (error) {
-      await this.parts.containers.destroy(container, true); // nothing half-made stays
+      await this.#destroy(container, true); // nothing half-made stays
       throw error;
     }
     if (!options.isAttached) {
@@ -155,7 +156,26 @@ export abstract class ContainerCommands extends ImageCommands {
   async CmdRm(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
     const call = rm.parse(stdout, args);
     if (call === undefined) return;
-    for (const name of call.args) await this.parts.containers.destroy(this.container(name), call.flags.f);
+    for (const name of call.args) await this.#destroy(this.container(name), call.flags.f);
+  }
+
+  /** Makes a container of an image that has just been found: the image may be removed before the container is on record. */
+  async #create(image: Image, container: Omit<NewContainer, 'id'>): Promise<Container> {
+    const release = this.parts.images.layers.hold(image.layers);
+    try {
+      return await this.parts.containers.create(container);
+    } finally {
+      await release();
+    }
+  }
+
+  /** Removes a container, and the layers that only it had. */
+  async #destroy(container: Container, isForced: boolean): Promise<void> {
+    try {
+      await this.parts.containers.destroy(container, isForced);
+    } finally {
+      await this.parts.images.layers.free(container.filesystem.layers);
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { Docker } from '../container/docker.js';
+import { DRIVERS } from '../filesystem/drivers.js';
 import { pickDriver } from '../filesystem/pick-driver.js';
 import { Store } from '../image/store.js';
 import { Poller } from '../linux/poller.js';
@@ -16,6 +17,7 @@ import { lxcVersion } from '../lxc/lxc-start.js';
 import { Calls } from '../rcli/calls.js';
 import { createHttpServer } from '../rcli/http.js';
 import { createTcpServer } from '../rcli/tcp.js';
+import { errorMessage } from '../util/errors.js';
 import { goLogTime } from '../util/go-time.js';
 import { lockDataDirectory } from './data-directory.js';
 import { listen, parseAddress } from './listen.js';
@@ -50,17 +52,26 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const lxc = await lxcVersion();
   const directory = await lockDataDirectory(resolve(options.directory));
   const driver = await pickDriver(directory.root, options.driver);
-  const images = await Store.open(directory.images);
+  const images = await Store.open(directory.images, {
+    onArrival: (layer, folder, { hasWhiteoutNames }) => driver.prepareLayer(layer, folder, hasWhiteoutNames),
+    onGone: async (layer) => {
+      for (const each of DRIVERS) await each.forgetLayer(layer); // whichever used it
+    },
+    log,
+  });
   const poller = new Poller();
-  process.once('exit', () => poller.interrupt());
+  const atExit = new Set([() => poller.interrupt()]);
+  process.once('exit', () => atExit.forEach((undo) => undo()));
   const containers = await Docker.open({
     containersPath: directory.containers,
     layersPath: images.layers.path,
     driver,
     lxc: readLxcMachine(lxc),
     poller,
+    atExit,
     log,
   });
+  await freeLayers(images, containers, log);
   const server = new Server({ containers, images, version, lxcVersion: lxc, driver: driver.name });
   const calls = new Calls(server, log);
 
@@ -77,6 +88,17 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const running = containers.list().filter(({ state }) => state.isRunning).length;
   log(`${signal}: no more calls, ${cut} cut; ${running} containers keep running`);
   process.exit(0); // what still holds the event loop (idle connections, the poller) is of no use any more
+}
+
+/**
+ * Frees the layers that nothing uses any more, and lets them be freed from now on. Not where something on disk could not
+ * be read: what a damaged file names must be there when somebody has mended it.
+ */
+async function freeLayers(images: Store, containers: Docker, log: (line: string) => void): Promise<void> {
+  const damage = images.damage ?? containers.damage;
+  if (damage !== undefined) return log(`no layer is freed until this is mended: ${damage}`);
+  images.layers.setUsers((layer) => images.index.usesLayer(layer) || containers.usesLayer(layer));
+  await images.layers.freeUnused().catch((error: unknown) => log(errorMessage(error)));
 }
 
 /** Resolves with the name of the first signal that asks the daemon to end. */

@@ -1,6 +1,6 @@
-// The commands that touch images: put, pull, images.
+// The commands that touch images: put, pull, images, cp, rmi, layers.
 //
-// 2013: dockerd/dockerd.go, Server.CmdPut, CmdPull and CmdImages
+// 2013: dockerd/dockerd.go, Server.CmdPut, CmdPull, CmdImages, CmdCp and CmdLayers; of March server/server.go, CmdRmi
 
 import { Readable } from 'node:stream';
 import { imageCreatedMs, type Image } from '../image/image.js';
@@ -8,6 +8,7 @@ import { bool, command, int } from '../rcli/command.js';
 import { borrowInput } from '../rcli/input.js';
 import type { ReplyStream } from '../rcli/reply.js';
 import { errorMessage } from '../util/errors.js';
+import { goTime } from '../util/go-time.js';
 import { humanDuration } from '../util/human-duration.js';
 import { formatTable } from '../util/table.js';
 import { ServerBase } from './server-base.js';
@@ -22,8 +23,13 @@ const images = command('images', '[OPTIONS] [NAME]', 'List images', {
   l: int(0, 'Show at most so many versions of a name; 0 for all'),
   q: bool(false, 'Show ids only'),
 });
+const cp = command('cp', '[OPTIONS] IMAGE NAME', 'Give an image a second name', {});
+const rmi = command('rmi', '[OPTIONS] IMAGE', 'Remove images by name, with all their versions', {
+  r: bool(false, 'Take each IMAGE for a regular expression, and remove what it matches'),
+});
+const layers = command('layers', '[OPTIONS]', 'List the folders of all layers', {});
 
-export const IMAGE_COMMANDS = { put, pull, images };
+export const IMAGE_COMMANDS = { put, pull, images, cp, rmi, layers };
 
 /** See the head of the file. */
 export abstract class ImageCommands extends ServerBase {
@@ -73,6 +79,34 @@ export abstract class ImageCommands extends ServerBase {
       const shown = rows.map(({ name, image }) => imageRow(name, image));
       stdout.write(formatTable([['NAME', 'ID', 'CREATED', 'PARENT'], ...shown], TABLE_LAYOUT));
     }
+  }
+
+  /** Makes an image of another one's layers, and prints its id. */
+  async CmdCp(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    const call = cp.parse(stdout, args);
+    if (call === undefined) return;
+    const [source = '', name = ''] = call.args;
+    const image = await this.parts.images.index.copy(source, name, goTime(Date.now()));
+    stdout.write(`${image.id}\n`);
+  }
+
+  /** Removes each name; prints nothing. Containers of an image keep what they are made of. */
+  async CmdRmi(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    const call = rmi.parse(stdout, args);
+    if (call === undefined) return;
+    if (call.args.length === 0) return rmi.usage(stdout);
+    const { index, layers: store } = this.parts.images;
+    for (const name of call.args) {
+      const removed = call.flags.r ? await index.deleteMatch(name) : await index.delete(name);
+      await store.free(removed.flatMap((image) => image.layers));
+    }
+  }
+
+  /** A line for each layer: the folder on the host. */
+  async CmdLayers(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    if (layers.parse(stdout, args) === undefined) return;
+    const folders = await this.parts.images.layers.list();
+    stdout.write(folders.map((folder) => `${folder}\n`).join(''));
   }
 }
 

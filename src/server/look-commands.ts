@@ -1,6 +1,6 @@
-// The commands that look at containers and change nothing: ps, logs, attach, inspect, version.
+// The commands that look at containers and change nothing: ps, logs, attach, inspect, info, version.
 //
-// 2013: dockerd/dockerd.go, Server.CmdPs, CmdLogs, CmdAttach and CmdInspect
+// 2013: dockerd/dockerd.go, Server.CmdPs, CmdLogs, CmdAttach and CmdInspect; of March server/server.go, CmdInfo
 
 import type { Readable } from 'node:stream';
 import type { Container } from '../container/container.js';
@@ -14,7 +14,8 @@ import { goTime } from '../util/go-time.js';
 import { humanDuration } from '../util/human-duration.js';
 import { formatTable, truncateBytes } from '../util/table.js';
 import { attach } from './attach.js';
-import { ContainerCommands, STATUS_REFUSED } from './container-commands.js';
+import { STATUS_REFUSED } from './container-commands.js';
+import { ChangeCommands } from './change-commands.js';
 
 const TABLE_LAYOUT = { minWidth: 12, padding: 3 };
 /** How much of a command line `ps` shows, in bytes. */
@@ -48,12 +49,13 @@ const inspect = command(
   'Print what is known of a container or an image, as JSON',
   {},
 );
+const info = command('info', '', 'Print how many containers and images there are, and what the daemon works with', {});
 const version = command('version', '', 'Print the versions of the daemon and of what it runs on', {});
 
-export const LOOK_COMMANDS = { ps, logs, attach: attachTo, inspect, version };
+export const LOOK_COMMANDS = { ps, logs, attach: attachTo, inspect, info, version };
 
 /** See the head of the file. */
-export abstract class LookCommands extends ContainerCommands {
+export abstract class LookCommands extends ChangeCommands {
   /** A line for each container, newest first. */
   async CmdPs(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
     const call = ps.parse(stdout, args);
@@ -117,6 +119,14 @@ export abstract class LookCommands extends ContainerCommands {
     if (container !== undefined) stdout.write(goMarshalIndent(container.toJSON()));
     else if (image !== undefined) stdout.write(goMarshalIndent(imageToJSON(image)));
     else throw new Error(`No such container or image: ${name}`);
+  }
+
+  /** The three lines of 2013, then our own. */
+  async CmdInfo(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
+    if (info.parse(stdout, args) === undefined) return;
+    const { containers, images, version: own, lxcVersion, driver } = this.parts;
+    stdout.write(`containers: ${containers.size}\nversion: ${own}\nimages: ${images.index.size}\n`);
+    stdout.write(`driver: ${driver}\nlxc: ${lxcVersion}\n`);
   }
 
   async CmdVersion(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {

@@ -4,17 +4,22 @@
 // 2013: dockerd/dockerd.go, type Server and Server.Help
 
 import type { Command } from '../rcli/command.js';
+import { CHANGE_COMMANDS } from './change-commands.js';
 import { CONTAINER_COMMANDS } from './container-commands.js';
+import { FILE_COMMANDS } from './file-commands.js';
 import { IMAGE_COMMANDS } from './image-commands.js';
 import { LOOK_COMMANDS, LookCommands } from './look-commands.js';
 
 const { run, start, stop, kill, restart, wait, rm } = CONTAINER_COMMANDS;
-const { ps, logs, attach, inspect, version } = LOOK_COMMANDS;
-const { put, pull, images } = IMAGE_COMMANDS;
+const { cat, ls, write, mount, umount, reset } = FILE_COMMANDS;
+const { diff, commit, tar } = CHANGE_COMMANDS;
+const { ps, logs, attach, inspect, info, version } = LOOK_COMMANDS;
+const { put, pull, images, cp, rmi, layers } = IMAGE_COMMANDS;
 
 /** All declarations: a life of a container first, then images, then the rest. */
 export const COMMANDS: readonly Command[] = [
-  run, ps, logs, attach, wait, stop, kill, start, restart, rm, inspect, images, put, pull, version,
+  run, ps, logs, attach, wait, stop, kill, start, restart, rm, inspect, cat, ls, write, diff, commit, tar, reset, mount, umount,
+  images, put, pull, cp, rmi, layers, info, version,
 ]; // prettier-ignore
 
 /** See the head of the file. */
