@@ -1,9 +1,9 @@
-// What has to be done to directories at the very end of an unpacking, by their paths.
+// Paths with something about each: what has to be done to directories at the very end of an unpacking, or what has changed.
 //
-// The unpacker keeps one. Paths are kept as what differs from the path before: archives go down a tree step by step, and 10,000
+// The unpacker keeps one, and so does `listChanges`. Paths are kept as what differs from the path before: archives go down a tree step by step, and 10,000
 // folders one in another would otherwise need 100 MB for their names.
 
-/** A list of directories, in the order in which they were added; a path may come twice. */
+/** A list of paths, in the order in which they were added; a path may come twice. */
 export class DirectoryList<T> {
   readonly #items: { shared: number; rest: string; value: T }[] = [];
   #last = '';

@@ -8,12 +8,15 @@
 //
 // 2013: filesystem.go, Filesystem.Changes (its filepath.Walk)
 
-import { constants, lstatSync, readdirSync, type BigIntStats } from 'node:fs';
+import { constants, lstatSync, type BigIntStats } from 'node:fs';
 import { nativeName, typeAt } from '../linux/at.js';
 import { DirectoryStack } from '../linux/directory-stack.js';
 import { hasCode } from '../linux/libc.js';
+import { DirectoryReader, type DirectoryName } from '../linux/read-directory.js';
 import { freadxattr } from '../linux/xattr.js';
 import { BOOKKEEPING_PREFIX, OPAQUE_MARKER, OVERLAY_OPAQUE, WHITEOUT_PREFIX } from './whiteouts.js';
+
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } = constants;
 
 /**
  * How deletions stand in a tree: `aufs`, as files named `.wh.NAME`; `overlay`, as devices 0:0 and attributes; `plain`, not
@@ -39,8 +42,7 @@ export interface WalkedEntry {
 
 // prettier-ignore
 const KINDS: Readonly<Record<number, WalkedEntry['kind']>> = {
-  [constants.S_IFREG]: 'file', [constants.S_IFDIR]: 'directory', [constants.S_IFLNK]: 'symlink',
-  [constants.S_IFCHR]: 'character', [constants.S_IFBLK]: 'block', [constants.S_IFIFO]: 'fifo',
+  [S_IFREG]: 'file', [S_IFDIR]: 'directory', [S_IFLNK]: 'symlink', [S_IFCHR]: 'character', [S_IFBLK]: 'block', [S_IFIFO]: 'fifo',
 };
 
 /** A name that is still to come. */
@@ -49,6 +51,8 @@ interface Sibling {
   key: string;
   /** its name on disk */
   name: string;
+  /** the type bits of what lies there; undefined where the directory does not tell */
+  type: number | undefined;
   /** undefined: whatever lies there under that name */
   kind: 'whiteout' | 'opaque' | undefined;
 }
@@ -64,13 +68,14 @@ export function* walkTree(
   skips: (path: string) => boolean = () => false,
 ): Generator<WalkedEntry, void, void> {
   const stack = new DirectoryStack(root);
+  const reader = new DirectoryReader();
   try {
-    const self = entryIn(stack.fd, { key: '', name: '.', kind: undefined }, '', 0);
+    const self = entryIn(stack.fd, { key: '', name: '.', type: S_IFDIR, kind: undefined }, '', 0);
     if (self === undefined) return;
     yield self;
     // A loop, not a recursion: a tree may be deeper than the call stack. Each directory on the way down with what is still to
     // come of it, the next one last. Only one path is kept: those of 10,000 directories one in another would be 100 MB.
-    const levels = [siblings(stack.fd, form)];
+    const levels = [siblings(stack.fd, form, reader)];
     let at = '';
     for (let coming = levels.at(-1); coming !== undefined; coming = levels.at(-1)) {
       const sibling = coming.pop();
@@ -85,7 +90,7 @@ export function* walkTree(
       if (entry === undefined) continue;
       yield entry;
       if (entry.kind === 'directory' && enters(stack, entry.name)) {
-        levels.push(siblings(stack.fd, form));
+        levels.push(siblings(stack.fd, form, reader));
         at = path;
       }
     }
@@ -100,9 +105,10 @@ export function childPath(parent: string, name: string): string {
 }
 
 /** What the current directory holds, the next one last. */
-function siblings(directory: number, form: TreeForm): Sibling[] {
-  const names = form === 'overlay' ? overlayNames(directory) : plainNames(directory);
-  const found = form === 'aufs' ? aufsNames(names) : names;
+function siblings(directory: number, form: TreeForm, reader: DirectoryReader): Sibling[] {
+  const names = reader.read(directory);
+  const found =
+    form === 'overlay' ? overlayNames(directory, names) : form === 'aufs' ? aufsNames(names) : names.map(plain);
   // One character a byte, so this is the order of the bytes. The marker of a directory is about the directory itself.
   const isFirst = ({ kind }: Sibling): boolean => kind === 'opaque';
   return found.sort((one, other) =>
@@ -110,33 +116,31 @@ function siblings(directory: number, form: TreeForm): Sibling[] {
   );
 }
 
-function plainNames(directory: number): Sibling[] {
-  const names = readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1' });
-  return names.map((name) => ({ key: name, name, kind: undefined }));
+function plain({ name, type }: DirectoryName): Sibling {
+  return { key: name, name, type, kind: undefined };
 }
 
 /** Tells what is a name from what is a deletion, and drops what aufs keeps for itself. */
-function aufsNames(siblings: readonly Sibling[]): Sibling[] {
-  return siblings.flatMap((sibling) => {
-    const { name } = sibling;
-    if (!name.startsWith(WHITEOUT_PREFIX)) return sibling;
-    if (name === OPAQUE_MARKER) return { ...sibling, kind: 'opaque' };
-    return name.startsWith(BOOKKEEPING_PREFIX) ? [] : { ...sibling, kind: 'whiteout' };
+function aufsNames(names: readonly DirectoryName[]): Sibling[] {
+  return names.flatMap((each) => {
+    const { name } = each;
+    if (!name.startsWith(WHITEOUT_PREFIX)) return plain(each);
+    if (name === OPAQUE_MARKER) return { ...plain(each), kind: 'opaque' };
+    return name.startsWith(BOOKKEEPING_PREFIX) ? [] : { ...plain(each), kind: 'whiteout' };
   });
 }
 
 /** Finds the devices 0:0, which stand for deletions, and says whether the directory is opaque. */
-function overlayNames(directory: number): Sibling[] {
-  const entries = readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1', withFileTypes: true });
-  const names = entries.map((entry): Sibling => {
-    const { name } = entry;
-    const isDeletion = entry.isCharacterDevice() && isWhiteoutDevice(directory, name);
-    return isDeletion ? { key: WHITEOUT_PREFIX + name, name, kind: 'whiteout' } : { key: name, name, kind: undefined };
+function overlayNames(directory: number, names: readonly DirectoryName[]): Sibling[] {
+  const found = names.map((each): Sibling => {
+    const { name, type = S_IFCHR } = each;
+    const isDeletion = type === S_IFCHR && isWhiteoutDevice(directory, name);
+    return isDeletion ? { ...plain(each), key: WHITEOUT_PREFIX + name, kind: 'whiteout' } : plain(each);
   });
   if (freadxattr(directory, OVERLAY_OPAQUE)?.toString() === 'y') {
-    names.push({ key: OPAQUE_MARKER, name: '.', kind: 'opaque' });
+    found.push({ key: OPAQUE_MARKER, name: '.', type: S_IFDIR, kind: 'opaque' });
   }
-  return names;
+  return found;
 }
 
 function isWhiteoutDevice(directory: number, name: string): boolean {
@@ -151,7 +155,7 @@ function nameOf({ key, kind }: Sibling): string {
 
 function entryIn(directory: number, sibling: Sibling, path: string, depth: number): WalkedEntry | undefined {
   const name = nativeName(latin1(sibling.name));
-  const type = typeAt(directory, name);
+  const type = sibling.type ?? typeAt(directory, name);
   if (type === undefined) return undefined;
   let stat: BigIntStats | undefined;
   return {
@@ -179,7 +183,7 @@ function enters(stack: DirectoryStack, name: Buffer): boolean {
 /** What became something else since is gone. */
 function lstatAs(type: number, path: Buffer): BigIntStats {
   const stat = lstatSync(path, { bigint: true });
-  if ((Number(stat.mode) & constants.S_IFMT) === type) return stat;
+  if ((Number(stat.mode) & S_IFMT) === type) return stat;
   throw Object.assign(new Error(`lstat '${path.toString()}': it is another file by now`), { code: 'ENOENT' });
 }
 

@@ -8,6 +8,7 @@
 // 2013: filesystem.go, Filesystem.Changes, Change and ChangeType
 
 import { setImmediate } from 'node:timers/promises';
+import { DirectoryList } from '../archive/directory-list.js';
 import { walkTree, type TreeForm, type WalkedEntry } from '../archive/walk-tree.js';
 import { LowerLayers } from './lower-layers.js';
 
@@ -34,33 +35,39 @@ export interface ChangedTree {
 
 /**
  * The changes, in the order of 2013: depth first, by the bytes of the names, a deletion where `.wh.NAME` would stand.
- * Blocks only for moments. `skips` leaves out a path and what is in it.
+ * Blocks only for moments. `skips` leaves out a path and what is in it. Paths are put together as they are read: those of
+ * a deep tree could be more than there is memory.
  */
-export async function listChanges(tree: ChangedTree, skips: (path: string) => boolean): Promise<Change[]> {
+export async function listChanges(tree: ChangedTree, skips: (path: string) => boolean): Promise<Iterable<Change>> {
   const lower = new LowerLayers(tree.layers);
   try {
-    const changes: Change[] = [];
+    const found = new DirectoryList<ChangeKind>();
     let sliceEnd = performance.now() + SLICE_MS;
     for (const entry of walkTree(tree.rw, tree.form, skips)) {
-      const change = changeOf(entry, lower);
-      if (change !== undefined) changes.push(change);
+      const kind = changeOf(entry, lower);
+      if (kind !== undefined) found.push(entry.path, kind);
       if (performance.now() > sliceEnd) {
         await setImmediate();
         sliceEnd = performance.now() + SLICE_MS;
       }
     }
-    return changes;
+    return { [Symbol.iterator]: () => changesIn(found) };
   } finally {
     lower.close();
   }
 }
 
-function changeOf({ kind, path, depth }: WalkedEntry, lower: LowerLayers): Change | undefined {
+function* changesIn(found: DirectoryList<ChangeKind>): Generator<Change, void, void> {
+  for (const [path, kind] of found) yield { kind, path: `/${path}` };
+}
+
+function changeOf({ kind, path, depth }: WalkedEntry, lower: LowerLayers): ChangeKind | undefined {
   while (lower.depth > depth) lower.leave();
   // QUIRK Q09: an opaque directory is in the list itself; the names that it hides are not.
   if (path === '' || kind === 'opaque') return undefined;
   const name = path.slice(path.lastIndexOf('/') + 1);
-  const change: ChangeKind = kind === 'whiteout' ? 'D' : lower.find(name) === undefined ? 'A' : 'C';
-  if (kind === 'directory') lower.enter(name);
-  return { kind: change, path: `/${path}` };
+  if (kind === 'whiteout') return 'D';
+  const found = lower.find(name);
+  if (kind === 'directory') lower.enter(name, found);
+  return found === undefined ? 'A' : 'C';
 }

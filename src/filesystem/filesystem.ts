@@ -109,7 +109,7 @@ export class Filesystem {
   }
 
   /** What was changed. 2013: Filesystem.Changes */
-  changes(): Promise<Change[]> {
+  changes(): Promise<Iterable<Change>> {
     return this.#withRw(async (driver) => {
       const { rw, layers } = this.#branches;
       const own = ownMountPoints(rw, layers);

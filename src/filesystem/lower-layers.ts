@@ -54,13 +54,14 @@ export class LowerLayers {
     return undefined;
   }
 
-  /** Goes down into `name` (latin1), also where the layers have no such directory: there they show nothing. */
-  enter(name: string): void {
+  /** Goes down into `name` (latin1), of which `find` has told `found`; where that is no directory the layers show nothing further down. */
+  enter(name: string, found: Shown | undefined): void {
     const shown = this.#shown;
     const entered: DirectoryStack[] = [];
-    for (const [index, stack] of shown.entries()) {
+    const first = found?.type === S_IFDIR ? shown.findIndex(({ fd }) => fd === found.directory) : shown.length;
+    for (const [index, stack] of [...shown.entries()].slice(first)) {
       const { fd } = stack;
-      const type = shownIn(fd, name);
+      const type = index === first ? S_IFDIR : shownIn(fd, name);
       // Anything else of that name hides what lies below.
       if (type !== undefined && type !== S_IFDIR) break;
       const isLast = index === shown.length - 1 || isDeleted(fd, name);

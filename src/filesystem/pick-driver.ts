@@ -6,22 +6,34 @@ import { removeTree } from '../linux/remove-tree.js';
 import { errorMessage } from '../util/errors.js';
 import { driverNamed, DRIVERS } from './drivers.js';
 import type { MountDriver } from './mount-driver.js';
+import { vfs } from './vfs.js';
 
 /**
  * Picks the first driver that can mount a union inside `directory`, or checks the one that is asked for. Rejects with one
- * helpful sentence where none can.
+ * helpful sentence where none can. `log` is told why a machine gets none but the plain copy.
  */
-export async function pickDriver(directory: string, wanted: string | undefined): Promise<MountDriver> {
+export async function pickDriver(
+  directory: string,
+  wanted: string | undefined,
+  log: (line: string) => void,
+): Promise<MountDriver> {
   const candidates = wanted === undefined ? DRIVERS : [driverNamed(wanted)];
   const reasons: string[] = [];
   for (const driver of candidates) {
     const reason = await whyNot(driver, directory);
-    if (reason === undefined) return driver;
+    if (reason === undefined) {
+      if (driver === vfs && reasons.length > 0) log(`each start copies the whole image: no union can be mounted in ${help(directory, reasons)}`); // prettier-ignore
+      return driver;
+    }
     reasons.push(`${driver.name}: ${reason}`);
   }
-  throw new Error(
-    `No mount driver works in ${directory} (${reasons.join('; ')}): ` +
-      'the kernel needs aufs or overlay (modprobe overlay), and a data directory on a file system that can be an upper layer, such as ext4 (-g DIR)',
+  throw new Error(`No mount driver works in ${help(directory, reasons)}`);
+}
+
+function help(directory: string, reasons: readonly string[]): string {
+  return (
+    `${directory} (${reasons.join('; ')}): ` +
+    'the kernel needs aufs or overlay (modprobe overlay), and a data directory on a file system that can be an upper layer, such as ext4 (-g DIR)'
   );
 }
 

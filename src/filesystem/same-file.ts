@@ -15,7 +15,7 @@ export function isInLayers({ path, directory, name }: WalkedEntry, layers: reado
   try {
     const parents = path.split('/');
     const last = parents.pop() ?? '';
-    for (const parent of parents) lower.enter(parent);
+    for (const parent of parents) lower.enter(parent, lower.find(parent));
     const shown = lower.find(last);
     if (shown?.type !== constants.S_IFREG) return false;
     const files = [openFile(directory, name), openFile(shown.directory, name)];

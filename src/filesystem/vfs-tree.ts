@@ -3,8 +3,10 @@
 //
 // A name is unchanged when it is the inode that the copy began with and nobody has touched that; see `vfs-manifest.ts`.
 
+import type { BigIntStats } from 'node:fs';
 import type { Unpacker } from '../archive/unpack.js';
 import { walkTree, type WalkedEntry } from '../archive/walk-tree.js';
+import { hasCode } from '../linux/libc.js';
 import { addTree, withUnpacker } from './copy-tree.js';
 import { isInLayers } from './same-file.js';
 import { readManifest, record, writeManifest, type Recorded } from './vfs-manifest.js';
@@ -55,8 +57,16 @@ export function foldUnion({ layers, rootfs, manifest, target }: VfsTree & { targ
 function addLayer(layer: string, unpacker: Unpacker): void {
   const options = { root: layer, form: 'aufs' } as const;
   if (!hasDeletions(layer)) return addTree(options, unpacker);
-  addTree(options, unpacker, only(layer, (entry) => isDeletion(entry) || entry.kind === 'directory'));
-  addTree(options, unpacker, only(layer, (entry) => !isDeletion(entry)));
+  addTree(
+    options,
+    unpacker,
+    only(layer, (entry) => isDeletion(entry) || entry.kind === 'directory'),
+  );
+  addTree(
+    options,
+    unpacker,
+    only(layer, (entry) => !isDeletion(entry)),
+  );
 }
 
 function hasDeletions(layer: string): boolean {
@@ -74,7 +84,7 @@ function isDeletion({ kind }: WalkedEntry): boolean {
 
 function* opaqueAsDeleted(rw: string): Generator<WalkedEntry> {
   for (const entry of walkTree(rw, FORM)) {
-    if (entry.kind === 'opaque' && entry.path !== '') yield { ...entry, kind: 'whiteout' };
+    if (entry.kind === 'opaque' && entry.path !== '') yield mark(entry, 'whiteout', entry.path);
   }
 }
 
@@ -83,13 +93,16 @@ function findChanges(rootfs: string, manifest: ReadonlyMap<string, Recorded>, la
   const present = new Set<string>();
   const fresh = new Set<string>(); // directories that are not those of the layers, and all below them
   for (const entry of walkTree(rootfs, 'plain')) {
-    if (entry.kind === 'character' && entry.stat.rdev === 0n) continue; // overlay lets nobody make one
+    const stat = statUnlessGone(entry);
+    if (stat === undefined) continue;
+    if (stat.isCharacterDevice() && stat.rdev === 0n) continue; // overlay lets nobody make one
+    const now = record(stat);
     const { path } = entry;
     present.add(path);
     const parent = parentOf(path);
     const before = manifest.get(path);
-    const isFresh = fresh.has(parent) || before === undefined || before.identity !== record(entry.stat).identity;
-    if (isFresh || !isUntouched(entry, before, layers)) addWithAncestors(found.changed, path);
+    const isFresh = fresh.has(parent) || before === undefined || before.identity !== now.identity;
+    if (isFresh || !isUntouched(entry, before, now, layers)) addWithAncestors(found.changed, path);
     if (entry.kind !== 'directory' || !isFresh) continue;
     fresh.add(path);
     if (before?.isDirectory === true && !fresh.has(parent)) found.opaque.add(path);
@@ -106,8 +119,7 @@ function findChanges(rootfs: string, manifest: ReadonlyMap<string, Recorded>, la
   return found;
 }
 
-function isUntouched(entry: WalkedEntry, before: Recorded, layers: readonly string[]): boolean {
-  const now = record(entry.stat);
+function isUntouched(entry: WalkedEntry, before: Recorded, now: Recorded, layers: readonly string[]): boolean {
   if (before.changedNs === now.changedNs) return true;
   // To take one of several names away touches the file as well. Nothing else of it may have changed then.
   return entry.kind === 'file' && now.links < before.links && now.looks === before.looks && isInLayers(entry, layers);
@@ -118,8 +130,24 @@ function* changedEntries(rootfs: string, { changed, opaque, deleted }: Found): G
   for (const entry of walkTree(rootfs, 'plain', (path) => !changed.has(path))) {
     yield entry;
     if (entry.kind !== 'directory') continue;
-    if (opaque.has(entry.path)) yield { ...entry, kind: 'opaque' };
-    for (const path of deleted.get(entry.path) ?? []) yield { ...entry, kind: 'whiteout', path };
+    if (opaque.has(entry.path)) yield mark(entry, 'opaque', entry.path);
+    for (const path of deleted.get(entry.path) ?? []) yield mark(entry, 'whiteout', path);
+  }
+}
+
+// Not a spread, which would look the entry up: it may be gone.
+function mark(entry: WalkedEntry, kind: 'whiteout' | 'opaque', path: string): WalkedEntry {
+  const { depth, directory, name } = entry;
+  return { kind, path, depth, directory, name, get stat() { return entry.stat; } }; // prettier-ignore
+}
+
+// The container may be running.
+function statUnlessGone(entry: WalkedEntry): BigIntStats | undefined {
+  try {
+    return entry.stat;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
   }
 }
 

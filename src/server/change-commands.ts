@@ -7,8 +7,8 @@ import { bool, command } from '../rcli/command.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
 import { FileCommands } from './file-commands.js';
 
-/** How many lines are written at a time. */
-const LINES_AT_ONCE = 1000;
+/** How many characters are collected before they are written. */
+const PIECE = 64 * 1024;
 
 const diff = command('diff', 'CONTAINER [OPTIONS]', 'List what a container has added, changed and deleted', {});
 const commit = command('commit', '[OPTIONS] CONTAINER [DEST]', "Make an image of a container's changes", {});
@@ -30,10 +30,14 @@ export abstract class ChangeCommands extends FileCommands {
     // QUIRK Q08: the error does not say which name it was, as that of every other command does.
     if (container === undefined) throw new Error('No such container');
     const changes = await container.filesystem.changes();
-    for (let at = 0; at < changes.length; at += LINES_AT_ONCE) {
-      const lines = changes.slice(at, at + LINES_AT_ONCE).map(({ kind, path }) => `${kind} ${path}\n`);
-      await writeTo(stdout, Buffer.from(lines.join(''), 'latin1'));
+    let lines = '';
+    for (const { kind, path } of changes) {
+      lines += `${kind} ${path}\n`;
+      if (lines.length < PIECE) continue;
+      await writeTo(stdout, Buffer.from(lines, 'latin1'));
+      lines = '';
     }
+    await writeTo(stdout, Buffer.from(lines, 'latin1'));
   }
 
   /** Makes an image of the layers of a container and, on top, what it changed; prints its id. A running one is frozen meanwhile. */

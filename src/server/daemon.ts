@@ -51,7 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const version = programVersion();
   const lxc = await lxcVersion();
   const directory = await lockDataDirectory(resolve(options.directory));
-  const driver = await pickDriver(directory.root, options.driver);
+  const driver = await pickDriver(directory.root, options.driver, log);
   const images = await Store.open(directory.images, {
     onArrival: (layer, folder, { hasWhiteoutNames }) => driver.prepareLayer(layer, folder, hasWhiteoutNames),
     onGone: async (layer) => {

@@ -23,7 +23,7 @@ export interface OpenContainers {
 
 /** Opens the containers of a data directory, and imports the test image where it is missing. */
 export async function openContainers(directory: string): Promise<OpenContainers> {
-  const driver = await pickDriver(directory, undefined);
+  const driver = await pickDriver(directory, undefined, () => undefined);
   const images = await Store.open(join(directory, 'images'));
   const image = images.index.find('base') ?? (await images.import('base', Readable.from([fixtureTar()])));
   const poller = new Poller();

@@ -227,13 +227,13 @@ for (const driver of TESTED_DRIVERS) {
       const filesystem = layered.filesystem(driver, [layered.layer(fillTop), bottom]);
       await filesystem.mount();
       act(filesystem.rootfs);
-      assert.deepEqual(lines(await filesystem.changes()), expected, 'while it is mounted');
+      assert.deepEqual(lines([...(await filesystem.changes())]), expected, 'while it is mounted');
       await filesystem.umount();
-      assert.deepEqual(lines(await filesystem.changes()), expected, 'after that');
+      assert.deepEqual(lines([...(await filesystem.changes())]), expected, 'after that');
       await filesystem.mount();
-      assert.deepEqual(lines(await filesystem.changes()), expected, 'mounted again');
+      assert.deepEqual(lines([...(await filesystem.changes())]), expected, 'mounted again');
       await filesystem.umount();
-      assert.deepEqual(lines(await filesystem.changes()), expected, 'and after that');
+      assert.deepEqual(lines([...(await filesystem.changes())]), expected, 'and after that');
     });
   }
 
@@ -245,7 +245,7 @@ for (const driver of TESTED_DRIVERS) {
     fs.mkdirSync(join(filesystem.rootfs, 'data/a'));
     for (const name of names) fs.writeFileSync(Buffer.from(`${filesystem.rootfs}/data/${name}`, 'latin1'), '');
     const sorted = ['a', 'a/z', 'a\nb', 'a b', 'a"b\'', 'a.', 'a\xff\xfe', 'b'.repeat(255)];
-    assert.deepEqual(lines(await filesystem.changes()), ['C /data', ...sorted.map((name) => `A /data/${name}`)]);
+    assert.deepEqual(lines([...(await filesystem.changes())]), ['C /data', ...sorted.map((name) => `A /data/${name}`)]);
     for (const name of names) fs.unlinkSync(Buffer.from(`${filesystem.rootfs}/data/${name}`, 'latin1'));
     await filesystem.umount();
   });
@@ -255,13 +255,13 @@ for (const driver of TESTED_DRIVERS) {
     const filesystem = layered.filesystem(driver, [layered.layer(fillBottom)]);
     await filesystem.mount();
     makeDeep(filesystem.rootfs, 10_000);
-    const changes = await filesystem.changes();
+    const changes = [...(await filesystem.changes())];
     assert.equal(changes.length, 10_000);
     assert.equal(changes.at(-1)?.path.length, 20_000);
     await filesystem.umount();
-    assert.deepEqual(lines(await filesystem.changes()), lines(changes));
+    assert.deepEqual(lines([...(await filesystem.changes())]), lines(changes));
     await filesystem.reset();
-    assert.deepEqual(await filesystem.changes(), []);
+    assert.deepEqual([...(await filesystem.changes())], []);
   });
 }
 
@@ -282,10 +282,10 @@ test('Filesystem.changes() reads what an original left in rw, without the bookke
     fs.writeFileSync(join(filesystem.rwPath, name), '');
   }
   const expected = ['C /data', 'D /data/one', 'C /data/dir', 'A /data/dir/new'];
-  assert.deepEqual(lines(await filesystem.changes()), expected);
+  assert.deepEqual(lines([...(await filesystem.changes())]), expected);
   await filesystem.mount();
   assert.deepEqual(fs.readdirSync(join(filesystem.rootfs, 'data/dir')), ['new']);
   assert.equal(fs.existsSync(join(filesystem.rootfs, 'data/one')), false);
   await filesystem.umount();
-  assert.deepEqual(lines(await filesystem.changes()), expected);
+  assert.deepEqual(lines([...(await filesystem.changes())]), expected);
 });

@@ -57,7 +57,7 @@ for (const driver of TESTED_DRIVERS) {
     for (const other of TESTED_DRIVERS) {
       const above = layered.filesystem(other, [running.path, bottom]);
       assert.deepEqual(await mountedTree(above), expected, `mounted with ${other.name}`);
-      assert.deepEqual(await above.changes(), []);
+      assert.deepEqual([...(await above.changes())], []);
       await above.umount();
     }
   });
@@ -126,18 +126,18 @@ for (const driver of TESTED_DRIVERS) {
       const before = layered.filesystem(driver, layers, 'container');
       await before.mount();
       change(before.rootfs);
-      const [tree, changes] = [treeOf(before.rootfs), await before.changes()];
+      const [tree, changes] = [treeOf(before.rootfs), [...(await before.changes())]];
       await before.umount();
       const after = layered.filesystem(other, layers, 'container');
-      assert.deepEqual(await after.changes(), changes, 'before it is mounted');
+      assert.deepEqual([...(await after.changes())], changes, 'before it is mounted');
       assert.deepEqual(await mountedTree(after), tree);
-      assert.deepEqual(await after.changes(), changes);
+      assert.deepEqual([...(await after.changes())], changes);
       fs.writeFileSync(join(after.rootfs, 'later'), '');
       await after.umount();
       const again = layered.filesystem(driver, layers, 'container');
       await again.mount();
       assert.equal(fs.existsSync(join(again.rootfs, 'later')), true);
-      assert.equal((await again.changes()).length, changes.length + 1);
+      assert.equal([...(await again.changes())].length, changes.length + 1);
       await again.umount();
     });
 
@@ -147,10 +147,10 @@ for (const driver of TESTED_DRIVERS) {
       const before = layered.filesystem(driver, layers, 'container');
       await before.mount();
       change(before.rootfs);
-      const [tree, changes] = [treeOf(before.rootfs), await before.changes()];
+      const [tree, changes] = [treeOf(before.rootfs), [...(await before.changes())]];
       const after = layered.filesystem(other, layers, 'container');
       assert.equal(await after.isMounted(), true);
-      assert.deepEqual(await after.changes(), changes);
+      assert.deepEqual([...(await after.changes())], changes);
       await after.umount();
       assert.equal(await after.isMounted(), false);
       assert.deepEqual(await mountedTree(after), tree);

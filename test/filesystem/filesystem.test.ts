@@ -1,6 +1,7 @@
 // The file system of a container, mounted for real.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -133,16 +134,34 @@ test('umount() rejects with the path where nothing is mounted', async (t) => {
   await assert.rejects(umount(folder, true), { code: 'EINVAL', flags: 'MNT_DETACH' });
 });
 
+const silent = (line: string): void => assert.fail(`nothing to be told: ${line}`);
+
 test('pickDriver() finds a driver that mounts, and leaves nothing behind', async (t) => {
   const folder = temporaryFolder(t);
-  const driver = await pickDriver(folder, undefined);
+  const driver = await pickDriver(folder, undefined, silent);
   assert.ok(DRIVER_NAMES.includes(driver.name));
-  assert.equal((await pickDriver(folder, 'overlay')).name, 'overlay');
+  for (const name of ['overlay', 'vfs']) assert.equal((await pickDriver(folder, name, silent)).name, name);
   assert.deepEqual(readdirSync(folder), []);
 });
 
+test('pickDriver() falls back to copies where no union can be mounted, and says why', async (t) => {
+  const folder = temporaryFolder(t);
+  // Overlay takes no read-only folder for its changes, and none whose own changes lie in an overlay.
+  for (const name of ['lower', 'upper', 'work', 'union']) mkdirSync(join(folder, name));
+  const options = `lowerdir=${folder}/lower,upperdir=${folder}/upper,workdir=${folder}/work`;
+  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options, join(folder, 'union')]);
+  const told: string[] = [];
+  const driver = await pickDriver(join(folder, 'union'), undefined, (line) => told.push(line));
+  assert.equal(driver.name, 'vfs');
+  assert.match(told.join(), /^each start copies the whole image: .*aufs: .*overlay: .*modprobe overlay/);
+  await assert.rejects(
+    pickDriver(join(folder, 'union'), 'overlay', silent),
+    /^Error: No mount driver works in .*overlay: /,
+  );
+});
+
 test('pickDriver() refuses a name that it does not know, and tells those that it knows', async (t) => {
-  await assert.rejects(pickDriver(temporaryFolder(t), 'btrfs'), {
+  await assert.rejects(pickDriver(temporaryFolder(t), 'btrfs', silent), {
     message: `Unknown mount driver "btrfs": there are ${DRIVER_NAMES.join(', ')}`,
   });
 });
