@@ -6,6 +6,7 @@
 //
 // 2013: filesystem.go, Filesystem
 
+import { closeSync, constants, openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -33,6 +34,8 @@ export class Filesystem {
   #rootBefore: RootLook | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #isGone = false;
+  /** of the whole tree, that are still being read */
+  readonly #archives = new Set<Readable>();
 
   constructor(
     /** where the union appears */
@@ -65,7 +68,9 @@ export class Filesystem {
   umount(): Promise<void> {
     return this.#exclusive(async () => {
       if (!(await this.isMounted())) throw new Error('Umount: Filesystem not mounted');
-      await (await this.#driverOfRw()).umount(this.#branches);
+      const driver = await this.#driverOfRw();
+      if (!driver.keepsOpenTrees) this.#breakOffArchives('unmounted');
+      await driver.umount(this.#branches);
     });
   }
 
@@ -130,15 +135,31 @@ export class Filesystem {
     });
   }
 
-  /** The whole tree as an archive, which the caller reads or destroys. Mounts it, and leaves it so. 2013: Filesystem.Tar */
-  async tar(): Promise<Readable> {
-    await this.ensureMounted();
-    return packTree({ root: this.rootfs, form: 'plain', skip: ownMountPoints(this.rootfs, this.#branches.layers) });
+  /**
+   * The whole tree as an archive, which the caller reads or destroys. Mounts it, and leaves it so. The archive is whole or
+   * fails, also when the tree is unmounted or removed before it has been read. 2013: Filesystem.Tar
+   */
+  tar(): Promise<Readable> {
+    return this.#exclusive(async () => {
+      if (!(await this.isMounted())) await this.#mount();
+      // By descriptor: a tree that is unmounted stays there for who has it open, and its folder is empty.
+      const root = openSync(this.rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
+      const skip = ownMountPoints(this.rootfs, this.#branches.layers);
+      const archive = packTree({ root: `/proc/self/fd/${root}`, form: 'plain', skip });
+      this.#archives.add(archive);
+      archive.on('error', () => undefined); // it may break off before it is read; its reader is told
+      archive.once('close', () => {
+        this.#archives.delete(archive);
+        closeSync(root);
+      });
+      return archive;
+    });
   }
 
   /** Takes back what was changed, and the mount as well. 2013: Filesystem.Reset */
   reset(): Promise<void> {
     return this.#exclusive(async () => {
+      this.#breakOffArchives('reset');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
       await this.#createMountPoints();
       await replaceRw(this.rwPath, this.#driver.name, async (next) => this.#dressRoot(next));
@@ -150,6 +171,7 @@ export class Filesystem {
   async destroy(): Promise<void> {
     await this.#exclusive(async () => {
       this.#isGone = true;
+      this.#breakOffArchives('removed');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
     });
   }
@@ -232,6 +254,13 @@ export class Filesystem {
       );
     }
     this.#rwDriver = this.#driver;
+  }
+
+  /** What is read on would not be the whole tree. */
+  #breakOffArchives(event: string): void {
+    for (const archive of this.#archives) {
+      archive.destroy(new Error(`Cannot read ${this.rootfs} to its end: it was ${event} meanwhile`));
+    }
   }
 
   /** One thing after the other. */

@@ -23,6 +23,8 @@ export interface MountDriver {
   readonly name: string;
   /** How deletions stand in rw. In layers at rest they stand as in aufs, whatever the driver. */
   readonly form: TreeForm;
+  /** Whether who has the tree open keeps it when it is unmounted. */
+  readonly keepsOpenTrees: boolean;
   /**
    * A layer arrives: makes what the driver needs beside it, which the first mount would do else. Its content lies in `folder`
    * for the moment; `hasWhiteoutNames` tells whether it may delete something.
@@ -43,6 +45,7 @@ export interface MountDriver {
 
 /** A union that the kernel makes: what drivers of that kind have in common. */
 export const kernelUnion = {
+  keepsOpenTrees: true,
   prepareLayer: async (): Promise<void> => undefined,
   forgetLayer: async (): Promise<void> => undefined,
   umount: ({ rootfs }: Branches): Promise<void> => umountUnion(rootfs),

@@ -21,6 +21,7 @@ import { FORM } from './vfs-tree.js';
 export const vfs: MountDriver = {
   name: 'vfs',
   form: FORM,
+  keepsOpenTrees: false,
   prepareLayer: async () => undefined,
   forgetLayer: async () => undefined,
   async mount(branches) {

@@ -119,6 +119,21 @@ for (const driver of TESTED_DRIVERS) {
     await filesystem.umount();
   });
 
+  test(`Filesystem.tar() on ${driver.name}: unmounted before it is read, it is whole or fails`, async (t) => {
+    const layered = new Layered(t);
+    const filesystem = layered.filesystem(driver, [layered.layer(fillBottom)]);
+    const descriptors = fs.readdirSync('/proc/self/fd').length;
+    const whole = await buffer(await filesystem.tar());
+    const archive = await filesystem.tar();
+    await filesystem.umount();
+    if (driver.keepsOpenTrees) assert.ok(whole.equals(await buffer(archive)));
+    else await assert.rejects(buffer(archive), /to its end: it was unmounted meanwhile$/);
+    const removed = await filesystem.tar();
+    await filesystem.destroy();
+    await assert.rejects(buffer(removed), /it was removed meanwhile$/);
+    assert.equal(fs.readdirSync('/proc/self/fd').length, descriptors);
+  });
+
   for (const other of TESTED_DRIVERS.filter((each) => each !== driver)) {
     test(`Filesystem: what was written under ${driver.name} is the same under ${other.name}`, async (t) => {
       const layered = new Layered(t);
