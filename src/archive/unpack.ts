@@ -13,12 +13,13 @@ import { constants, fstatSync, ftruncateSync, lstatSync, writeSync, type BigIntS
 import * as at from '../linux/at.js';
 import { hasCode } from '../linux/libc.js';
 import { removeAt, removeContent } from '../linux/remove-at.js';
-import { freadxattrs, fremovexattr, fsetxattr, lsetxattrAt } from '../linux/xattr.js';
+import { fremovexattr, fsetxattr } from '../linux/xattr.js';
 import { ArchiveError, explain, quoteName, reason } from './archive-error.js';
 import { DirectoryList } from './directory-list.js';
 import { LayerDirectories, OPEN_DIRECTORY, placeOf, relativePath } from './layer-directories.js';
 import type { TarEntry, TarSink } from './tar-entry.js';
-import { OVERLAY_OPAQUE, OVERLAY_XATTR_PREFIX, WHITEOUT_PREFIX, deletionOf, refuseDeletionOfNothing } from './whiteouts.js';
+import { finishDirectory, finishFile, finishNamed } from './unpacked-attributes.js';
+import { OVERLAY_OPAQUE, WHITEOUT_PREFIX, deletionOf, refuseDeletionOfNothing } from './whiteouts.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const MAX_ID = 0xfffffffe; // one more means "leave it" to chown(2)
@@ -104,14 +105,9 @@ export class Unpacker implements TarSink {
 
   finish(): void {
     if (this.#file === undefined || this.#entry === undefined) return;
-    const { uid, gid, mode, extents, size, mtimeNs, xattrs } = this.#entry;
     try {
-      if (extents !== undefined) ftruncateSync(this.#file, size); // a hole at the end
-      // chown takes setuid, setgid and capabilities away, so it comes first; a write would change the time.
-      at.fchown(this.#file, uid, gid);
-      at.fchmod(this.#file, mode);
-      setXattrs(xattrs, (name, value) => fsetxattr(this.#file ?? -1, name, value));
-      at.futimens(this.#file, mtimeNs);
+      if (this.#entry.extents !== undefined) ftruncateSync(this.#file, this.#entry.size); // a hole at the end
+      finishFile(this.#file, this.#entry);
       this.#closeFile();
     } catch (error) {
       throw this.#failure(error);
@@ -203,11 +199,7 @@ export class Unpacker implements TarSink {
     }
     try {
       if (fstatSync(fd, { bigint: true }).ino !== inode) return; // the same
-      for (const attribute of freadxattrs(fd).keys()) {
-        if (!xattrs.has(attribute) && !isKept(attribute)) fremovexattr(fd, Buffer.from(attribute, 'latin1'));
-      }
-      setXattrs(xattrs, (attribute, value) => fsetxattr(fd, attribute, value));
-      at.futimens(fd, mtimeNs);
+      finishDirectory(fd, { mtimeNs, xattrs });
     } finally {
       at.close(fd);
     }
@@ -294,34 +286,9 @@ export class Unpacker implements TarSink {
   }
 }
 
-// Symbolic links, devices and fifos: they are not opened.
-function finishNamed(entry: TarEntry, directory: number, name: Buffer): void {
-  at.fchownat(directory, name, entry.uid, entry.gid);
-  if (entry.kind !== 'symlink') at.fchmodat(directory, name, entry.mode);
-  setXattrs(entry.xattrs, (attribute, value) => lsetxattrAt(directory, name, attribute, value));
-  at.utimensat(directory, name, entry.mtimeNs);
-}
-
-function setXattrs(xattrs: TarEntry['xattrs'], set: (name: Buffer, value: Buffer) => void): void {
-  for (const [name, value] of xattrs) {
-    if (name.startsWith(OVERLAY_XATTR_PREFIX)) continue;
-    try {
-      set(Buffer.from(name, 'latin1'), value);
-    } catch (error) {
-      // A name space that this file system or kernel does not have, such as those of other systems: tar passes over it too.
-      if (!hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) throw error;
-    }
-  }
-}
-
 function lstatAt(directory: number, name: Buffer): BigIntStats {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
   return lstatSync(path, { bigint: true });
-}
-
-// The marks of overlay are not the archive's, and a label is on every file where the kernel keeps labels.
-function isKept(attribute: string): boolean {
-  return attribute.startsWith(OVERLAY_XATTR_PREFIX) || attribute === 'security.selinux';
 }
 
 function isWhiteoutDevice({ kind, deviceMajor, deviceMinor }: TarEntry): boolean {
