@@ -103,7 +103,7 @@ function throughProgram(source: Readable, { name, packageName }: Compression): R
     const isFedBadly = fedError !== undefined && (status === 0 || !hasCode(fedError, ...ENDED_EARLY));
     if (isFedBadly) output.destroy(failure(name, fedError));
     else if (status === 0) output.end();
-    else output.destroy(failure(name, stderr.trim() || `ended with ${signal ?? `status ${status ?? -1}`}`));
+    else output.destroy(failure(name, firstLine(stderr) || `ended with ${signal ?? `status ${status ?? -1}`}`));
   });
   output.once('close', () => {
     child.kill('SIGKILL'); // without effect where it has ended
@@ -133,6 +133,11 @@ function feed(source: Readable, sink: Writable, settled: (error: Error | undefin
   });
   const stopSink = finished(sink, { readable: false }, (error) => settle(error ?? undefined));
   source.pipe(sink);
+}
+
+// Some programs write a whole letter.
+function firstLine(text: string): string {
+  return (text.trim().split('\n')[0] ?? '').replace(/[;:,]$/, '');
 }
 
 function failure(name: string, cause: unknown): ArchiveError {

@@ -18,13 +18,12 @@ import { ArchiveError, explain, quoteName, reason } from './archive-error.js';
 import { DirectoryList } from './directory-list.js';
 import { LayerDirectories, OPEN_DIRECTORY, placeOf, relativePath } from './layer-directories.js';
 import type { TarEntry, TarSink } from './tar-entry.js';
-import { finishDirectory, finishFile, finishNamed } from './unpacked-attributes.js';
+import { DEFAULT_ACL, beginDirectory, finishDirectory, finishFile, finishNamed } from './unpacked-attributes.js';
 import { OVERLAY_OPAQUE, WHITEOUT_PREFIX, deletionOf, refuseDeletionOfNothing } from './whiteouts.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const MAX_ID = 0xfffffffe; // one more means "leave it" to chown(2)
 const OPAQUE = Buffer.from(OVERLAY_OPAQUE);
-const DEFAULT_ACL = Buffer.from('system.posix_acl_default');
 const FILE_TYPES = { character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO };
 
 /**
@@ -43,7 +42,7 @@ export type DeletionEntries = 'named' | 'devices';
 interface DirectoryFinish {
   inode: bigint;
   mtimeNs: bigint;
-  xattrs: TarEntry['xattrs'];
+  defaultAcl: Buffer | undefined;
 }
 
 /** A sink for `TarReader`, or for several one after the other. After the last entry call `end`, and `close` in any case. */
@@ -180,15 +179,13 @@ export class Unpacker implements TarSink {
       });
     }
     const fd = this.#directories.open(path, false);
-    at.fchown(fd, entry.uid, entry.gid);
-    at.fchmod(fd, entry.mode);
-    if (there.isDirectory) fremovexattr(fd, DEFAULT_ACL);
+    const defaultAcl = beginDirectory(fd, entry, there.isDirectory);
     if (there.isWhiteout) fsetxattr(fd, OPAQUE, Buffer.from('y')); // deleted and made again: it hides what was there
-    const { mtimeNs, xattrs } = entry;
-    this.#finishes.push(path, { inode: fstatSync(fd, { bigint: true }).ino, mtimeNs, xattrs });
+    const { ino: inode } = fstatSync(fd, { bigint: true });
+    this.#finishes.push(path, { inode, mtimeNs: entry.mtimeNs, defaultAcl });
   }
 
-  #finishDirectory(path: string, { inode, mtimeNs, xattrs }: DirectoryFinish): void {
+  #finishDirectory(path: string, { inode, mtimeNs, defaultAcl }: DirectoryFinish): void {
     const { parent, name } = path === '' ? { parent: '', name: at.nativeName('.') } : placeOf(path);
     let fd: number;
     try {
@@ -199,7 +196,7 @@ export class Unpacker implements TarSink {
     }
     try {
       if (fstatSync(fd, { bigint: true }).ino !== inode) return; // the same
-      finishDirectory(fd, { mtimeNs, xattrs });
+      finishDirectory(fd, mtimeNs, defaultAcl);
     } finally {
       at.close(fd);
     }

@@ -9,6 +9,9 @@ import { freadxattrs, fremovexattr, fsetxattr, lsetxattrAt } from '../linux/xatt
 import type { TarEntry } from './tar-entry.js';
 import { OVERLAY_XATTR_PREFIX } from './whiteouts.js';
 
+/** What is made in a directory gets it from there, so a directory has it only at the end. */
+export const DEFAULT_ACL = Buffer.from('system.posix_acl_default');
+
 /** A regular file that is open. */
 export function finishFile(fd: number, { uid, gid, mode, mtimeNs, xattrs }: TarEntry): void {
   at.fchown(fd, uid, gid);
@@ -25,12 +28,32 @@ export function finishNamed(entry: TarEntry, directory: number, name: Buffer): v
   at.utimensat(directory, name, entry.mtimeNs);
 }
 
-/** An open directory, whose owner and mode are right: it may have been there before, with other attributes. */
-export function finishDirectory(fd: number, { mtimeNs, xattrs }: Pick<TarEntry, 'mtimeNs' | 'xattrs'>): void {
-  for (const attribute of freadxattrs(fd).keys()) {
-    if (!xattrs.has(attribute) && !isKept(attribute)) fremovexattr(fd, Buffer.from(attribute, 'latin1'));
+/**
+ * An open directory that is made by now, or was there before with other attributes. What it gets at the very end, a default
+ * ACL, is returned; all else at once: where it is too much the file system says so, and no archive fills the memory with it.
+ */
+export function beginDirectory(
+  fd: number,
+  { uid, gid, mode, xattrs }: TarEntry,
+  wasThere: boolean,
+): Buffer | undefined {
+  at.fchown(fd, uid, gid);
+  at.fchmod(fd, mode);
+  if (wasThere) {
+    for (const attribute of freadxattrs(fd).keys()) {
+      if (!xattrs.has(attribute) && !isKept(attribute)) fremovexattr(fd, Buffer.from(attribute, 'latin1'));
+    }
   }
   setXattrs(xattrs, (attribute, value) => fsetxattr(fd, attribute, value));
+  const defaultAcl = xattrs.get(DEFAULT_ACL.toString());
+  if (wasThere || defaultAcl !== undefined) fremovexattr(fd, DEFAULT_ACL);
+  return defaultAcl;
+}
+
+/** The same directory, once all that is in it is made. */
+export function finishDirectory(fd: number, mtimeNs: bigint, defaultAcl: Buffer | undefined): void {
+  if (defaultAcl !== undefined)
+    setXattrs(new Map([[DEFAULT_ACL.toString(), defaultAcl]]), (name, value) => fsetxattr(fd, name, value));
   at.futimens(fd, mtimeNs);
 }
 

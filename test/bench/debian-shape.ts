@@ -9,6 +9,7 @@ import { fixtureTar } from '../fixture.js';
 
 const FILES = 5_200;
 const LINKS = 900;
+const FOLDERS = 700;
 const BYTES = 200_000_000;
 
 /** Writes the archive of such a tree, which can run busybox, to `path`. */
@@ -21,7 +22,7 @@ export function writeDebianShape(path: string): void {
     for (let at = 0; at < content.length; at += 4) content.writeUInt32LE(random(), at);
     let left = BYTES;
     for (let i = 0; i < FILES; i++) {
-      const name = join(root, `usr/lib/d${i % 17}/p${i % 691}/file-${i}`);
+      const name = join(root, debianFile(i));
       // One in forty is large, and holds most of the bytes.
       const size = Math.min(left, i % 40 === 0 ? 1_200_000 + (random() % 400_000) : random() % 9_000);
       const start = random() % (content.length / 2);
@@ -34,6 +35,12 @@ export function writeDebianShape(path: string): void {
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
+}
+
+/** The path of the file of that number, relative to the root. */
+export function debianFile(number: number): string {
+  const folder = number % FOLDERS;
+  return `usr/lib/d${folder % 17}/p${folder}/file-${number}`;
 }
 
 /** Pseudo-random 32-bit numbers, the same ones each time (xorshift). */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestDaemon } from '../harness.js';
 import { entry } from '../archive/tar-builder.js';
-import { writeDebianShape } from './debian-shape.js';
+import { debianFile, writeDebianShape } from './debian-shape.js';
 import { inTurn, median, ms, type Measured } from './measure.js';
 
 const MIB = 1024 * 1024;
@@ -106,8 +106,9 @@ async function diffing(
   { runs }: LayersOptions,
   report: (measured: Measured) => void,
 ): Promise<void> {
-  const touch = 'for i in $(seq 0 5 4995); do d=/usr/lib/d$((i % 17))/p$((i % 691)); echo x >> $d/file-$i; done';
-  const id = (await daemon.call('run', 'debian', '/bin/sh', '-c', touch)).trim();
+  const changed = Array.from({ length: 1000 }, (_, i) => debianFile(i * 5));
+  const change = 'for name; do echo x >> "/$name"; done';
+  const id = (await daemon.call('run', 'debian', '/bin/sh', '-c', change, 'sh', ...changed)).trim();
   assert.equal(await daemon.stopped(id), '0');
   const rw = join(daemon.directory, 'containers', id, 'rw');
   const diff = async (): Promise<void> => {
