@@ -234,7 +234,7 @@ function describeUnopened(
   kind: 'directory' | 'symlink' | 'character' | 'block' | 'fifo',
   { path, directory, name, stat }: WalkedEntry,
 ): TarEntry | undefined {
-  const place = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
+  const place = at.pathAt(directory, name);
   return unlessGone(() => {
     const xattrs = packedXattrs(lreadxattrs(place));
     if (kind === 'symlink') {

@@ -284,8 +284,7 @@ export class Unpacker implements TarSink {
 }
 
 function lstatAt(directory: number, name: Buffer): BigIntStats {
-  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
-  return lstatSync(path, { bigint: true });
+  return lstatSync(at.pathAt(directory, name), { bigint: true });
 }
 
 function isWhiteoutDevice({ kind, deviceMajor, deviceMinor }: TarEntry): boolean {

@@ -9,7 +9,7 @@
 // 2013: filesystem.go, Filesystem.Changes (its filepath.Walk)
 
 import { constants, lstatSync, type BigIntStats } from 'node:fs';
-import { nativeName, typeAt } from '../linux/at.js';
+import { nativeName, pathAt, typeAt } from '../linux/at.js';
 import { DirectoryStack } from '../linux/directory-stack.js';
 import { hasCode } from '../linux/libc.js';
 import { DirectoryReader, type DirectoryName } from '../linux/read-directory.js';
@@ -144,7 +144,7 @@ function overlayNames(directory: number, names: readonly DirectoryName[]): Sibli
 }
 
 function isWhiteoutDevice(directory: number, name: string): boolean {
-  const stat = lstatSync(pathIn(directory, latin1(name)), { bigint: true, throwIfNoEntry: false });
+  const stat = lstatSync(pathAt(directory, nativeName(latin1(name))), { bigint: true, throwIfNoEntry: false });
   return stat?.isCharacterDevice() === true && stat.rdev === 0n;
 }
 
@@ -165,7 +165,7 @@ function entryIn(directory: number, sibling: Sibling, path: string, depth: numbe
     directory,
     name,
     get stat() {
-      return (stat ??= lstatAs(type, pathIn(directory, name.subarray(0, -1))));
+      return (stat ??= lstatAs(type, pathAt(directory, name)));
     },
   };
 }
@@ -185,10 +185,6 @@ function lstatAs(type: number, path: Buffer): BigIntStats {
   const stat = lstatSync(path, { bigint: true });
   if ((Number(stat.mode) & S_IFMT) === type) return stat;
   throw Object.assign(new Error(`lstat '${path.toString()}': it is another file by now`), { code: 'ENOENT' });
-}
-
-function pathIn(directory: number, name: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name]);
 }
 
 function latin1(name: string): Buffer {

@@ -10,7 +10,7 @@ import {
 } from '../archive/directory-attributes.js';
 import { walkTree, type WalkedEntry } from '../archive/walk-tree.js';
 import { BOOKKEEPING_PREFIX, OPAQUE_MARKER, OVERLAY_OPAQUE } from '../archive/whiteouts.js';
-import { mkdirat, mknodat, nativeName, unlinkat } from '../linux/at.js';
+import { mkdirat, mknodat, nativeName, pathAt, unlinkat } from '../linux/at.js';
 import { DirectoryStack } from '../linux/directory-stack.js';
 import { hasCode } from '../linux/libc.js';
 import { fsetxattr } from '../linux/xattr.js';
@@ -39,8 +39,9 @@ export function buildShadows(layer: string, target: string): void {
       if (entry.kind === 'directory') {
         // The root comes first, as its own level 0; a directory at depth N is level N + 1.
         way.length = entry.path === '' ? 0 : entry.depth + 1;
-        way.push({ name: entry.name, attributes: readDirectoryAttributes(pathOf(entry), entry.stat) });
-        const bookkeeping = bookkeepingIn(pathOf(entry));
+        const path = pathAt(entry.directory, entry.name);
+        way.push({ name: entry.name, attributes: readDirectoryAttributes(path, entry.stat) });
+        const bookkeeping = bookkeepingIn(path);
         if (bookkeeping.length === 0) continue;
         shadows ??= new Shadows(target, way);
         shadows.enterTo(way.length - 1);
@@ -56,10 +57,6 @@ export function buildShadows(layer: string, target: string): void {
   } finally {
     shadows?.close();
   }
-}
-
-function pathOf({ directory, name }: WalkedEntry): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
 }
 
 // What aufs keeps for itself in a directory of the layer, which the walk passes over.
@@ -100,7 +97,7 @@ class Shadows {
 
   /** Goes up to `depth`; what is left gets its attributes, now that nothing more is made in it. At -1 the root as well. */
   leaveTo(depth: number): void {
-    for (; this.#above.depth > depth;) {
+    while (this.#above.depth > depth) {
       const attributes = this.#way[this.#above.depth]?.attributes;
       if (attributes !== undefined) setDirectoryAttributes(this.#above.fd, attributes);
       if (this.#above.depth === 0) return;

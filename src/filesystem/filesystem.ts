@@ -7,22 +7,23 @@
 // 2013: filesystem.go, Filesystem
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
 import { packTree } from '../archive/pack-tree.js';
-import { hasCode } from '../linux/libc.js';
 import type { GoValue } from '../util/go-json.js';
 import { timedStep } from '../util/steps.js';
 import { listChanges, type Change } from './changes.js';
 import { driverNamed } from './drivers.js';
 import { Inside } from './inside.js';
+import { mkdirUnlessThere } from './folders.js';
 import type { Branches, MountDriver } from './mount-driver.js';
 import { ownMountPoints } from './own-mount-points.js';
 import { lookAtRoot, restoreRootTime, type RootLook } from './root-time.js';
 import { readRwDriver, replaceRw, writeRwDriver } from './rw.js';
 import { runTreeJob } from './tree-job.js';
+
+const FOLDER_MODE = 0o755;
 
 /** See the head of the file. */
 export class Filesystem {
@@ -162,8 +163,7 @@ export class Filesystem {
       this.#breakOffArchives('reset');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
       await this.#createMountPoints();
-      await replaceRw(this.rwPath, this.#driver.name, async (next) => this.#dressRoot(next));
-      this.#rwDriver = this.#driver;
+      await this.#replaceRw(async (next) => this.#dressRoot(next));
     });
   }
 
@@ -223,8 +223,9 @@ export class Filesystem {
 
   /** Makes the folders that a mount needs. Those that exist stay as they are. 2013: Filesystem.createMountPoints */
   async #createMountPoints(): Promise<void> {
-    await mkdirUnlessThere(this.rootfs);
-    if (!(await mkdirUnlessThere(this.rwPath))) return;
+    await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
+    await mkdirUnlessThere(this.rootfs, FOLDER_MODE);
+    if (!(await mkdirUnlessThere(this.rwPath, FOLDER_MODE))) return;
     this.#dressRoot(this.rwPath);
     await writeRwDriver(this.rwPath, this.#driver.name);
     this.#rwDriver = this.#driver;
@@ -244,15 +245,23 @@ export class Filesystem {
     const { form: to } = this.#driver;
     const rw = this.rwPath;
     const convert = (target: string): Promise<void> => runTreeJob({ job: 'convert', rw, from, to, target });
-    if (from === to) await writeRwDriver(rw, this.#driver.name);
-    else {
-      await timedStep(
-        'convert',
-        'filesystem.go, Filesystem.Mount',
-        () => ({ rw, from: name, to: this.#driver.name }),
-        () => replaceRw(rw, this.#driver.name, convert),
-      );
+    if (from === to) {
+      await writeRwDriver(rw, this.#driver.name);
+      this.#rwDriver = this.#driver;
+      return;
     }
+    await timedStep(
+      'convert',
+      'filesystem.go, Filesystem.Mount',
+      () => ({ rw, from: name, to: this.#driver.name }),
+      () => this.#replaceRw(convert),
+    );
+  }
+
+  /** Replaces rw by one in the form of this daemon's driver. Where that breaks off, what is on disk tells whose form it has. */
+  async #replaceRw(build: (next: string) => Promise<void>): Promise<void> {
+    this.#rwDriver = undefined;
+    await replaceRw(this.rwPath, this.#driver.name, build);
     this.#rwDriver = this.#driver;
   }
 
@@ -271,16 +280,5 @@ export class Filesystem {
     });
     this.#queue = done.catch(() => undefined); // whoever asked for it is told
     return done;
-  }
-}
-
-/** False where the folder was there. Its parent is there too, or the container is being removed. */
-async function mkdirUnlessThere(path: string): Promise<boolean> {
-  try {
-    await mkdir(path, { mode: 0o755 });
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
-    throw error;
   }
 }

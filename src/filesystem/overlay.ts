@@ -5,10 +5,9 @@
 // content is copied, and the layer stays as it is. `overlay-shadows.ts` makes the two.
 
 import { mkdtempSync, openSync, closeSync, rmSync, symlinkSync, constants } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode } from '../linux/libc.js';
 import type { MountCall } from '../linux/mount.js';
+import { mkdirUnlessThere } from './folders.js';
 import {
   fitsOnePage,
   kernelUnion,
@@ -30,9 +29,7 @@ export const overlay: MountDriver = {
   prepareLayer: prepareShadows,
   forgetLayer: forgetShadows,
   async mount(branches) {
-    await mkdir(branches.work, { mode: 0o700 }).catch((error: unknown) => {
-      if (!hasCode(error, 'EEXIST')) throw error;
-    });
+    await mkdirUnlessThere(branches.work, 0o700);
     const lower = await lowerFolders(branches.layers);
     if (lower.length > MAX_LOWER) {
       throw new Error(

@@ -6,11 +6,12 @@
 //
 // 2013: none; rw was aufs's
 
-import { access, mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode } from '../linux/libc.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { syncFolder, writeFileAtomically } from '../util/atomic-file.js';
+import { isThere } from './folders.js';
 
 /** Without the file it is aufs's: an original wrote it. */
 const FIRST_DRIVER = 'aufs';
@@ -37,8 +38,12 @@ export async function writeRwDriver(rw: string, driver: string): Promise<void> {
   await writeFileAtomically(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
 }
 
-/** Replaces the content of `rw` by what `build` puts into an empty folder. On failure `rw` stays as it was. */
+/**
+ * Replaces the content of `rw` by what `build` puts into an empty folder. On failure it is as it was before, or as it is to
+ * be: `readRwDriver` tells, and goes on where this broke off.
+ */
 export async function replaceRw(rw: string, driver: string, build: (next: string) => Promise<void>): Promise<void> {
+  await readRwDriver(rw); // what an earlier one has left may be all that there is of rw
   const next = join(dirname(rw), NEXT);
   await removeTree(next);
   try {
@@ -61,14 +66,4 @@ async function putInPlace(rw: string, driver: string): Promise<void> {
     await syncFolder(dirname(rw));
   }
   await writeRwDriver(rw, driver);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    (error: unknown) => {
-      if (hasCode(error, 'ENOENT')) return false;
-      throw error;
-    },
-  );
 }

@@ -6,12 +6,12 @@
 //
 // 2013: none
 
-import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode } from '../linux/libc.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { syncFolder } from '../util/atomic-file.js';
 import { timedStep } from '../util/steps.js';
+import { isThere } from './folders.js';
 import type { Branches, MountDriver } from './mount-driver.js';
 import { replaceRw } from './rw.js';
 import { runTreeJob } from './tree-job.js';
@@ -50,17 +50,11 @@ export const vfs: MountDriver = {
   },
   async discard(branches) {
     await rm(manifestOf(branches)); // from here on the copy is nothing but in the way
+    // Also after a power cut: a copy that still counts, and has lost its files, would say that they were deleted.
+    await syncFolder(dirname(branches.rw));
     await emptyRootfs(branches.rootfs);
   },
-  async isMounted(branches) {
-    try {
-      await access(manifestOf(branches));
-      return true;
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return false;
-      throw error;
-    }
-  },
+  isMounted: (branches) => isThere(manifestOf(branches)),
   async sync(branches) {
     const { rootfs, rw, layers } = branches;
     await replaceRw(rw, this.name, async (target) => {

@@ -70,6 +70,11 @@ export function nativeName(name: string | Uint8Array): Buffer {
   return Buffer.concat([bytes, Buffer.of(0)]);
 }
 
+/** A path for what takes no directory: of `name`, which ends in NUL, in the open directory. The path ends without. */
+export function pathAt(directory: number, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), name.subarray(0, -1)]);
+}
+
 /**
  * Opens `name` below the directory `root` as a process would whose root that is: `/` and `..`, in the name and in the
  * symbolic links on its way, cannot leave it. The caller closes the descriptor. Needs Linux 5.6.

@@ -5,7 +5,7 @@
 // 2013: none; the tar program of 2013 dropped them
 
 import { bind, bindUnless, hasCode, type CallFacts } from './libc.js';
-import { nativeName } from './at.js';
+import { nativeName, pathAt } from './at.js';
 
 const native = {
   fsetxattr: bind('int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)'),
@@ -38,8 +38,7 @@ export function fsetxattr(fd: number, name: Uint8Array, value: Uint8Array): void
  * which cannot be opened. `file` ends in NUL.
  */
 export function lsetxattrAt(directory: number, file: Buffer, name: Uint8Array, value: Uint8Array): void {
-  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), file]);
-  native.lsetxattr(attributeFacts(name), path, nativeName(name), value, value.length, 0);
+  native.lsetxattr(attributeFacts(name), nativeName(pathAt(directory, file)), nativeName(name), value, value.length, 0);
 }
 
 /**

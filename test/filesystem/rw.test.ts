@@ -1,7 +1,8 @@
 // rw is replaced as a whole: before or after, whenever the daemon is killed.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { readRwDriver, replaceRw } from '../../src/filesystem/rw.js';
@@ -47,6 +48,14 @@ test('readRwDriver() finishes a replacement that a killed daemon left, at each o
     ['built, but not decided', (root) => mkdirSync(join(root, 'rw.next')), 'overlay old'],
     ['decided', decide, 'vfs new'],
     [
+      'decided, and the old one is gone',
+      (root) => {
+        decide(root);
+        rmSync(join(root, 'rw'), { recursive: true });
+      },
+      'vfs new',
+    ],
+    [
       'in place, but the decision still stands',
       (root) => writeFileSync(join(root, 'rw.driver'), 'vfs\nrw.next\n'),
       'vfs old',
@@ -66,6 +75,49 @@ function decide(root: string): void {
   writeFileSync(join(root, 'rw.next/new'), '');
   writeFileSync(join(root, 'rw.driver'), 'vfs\nrw.next\n');
 }
+
+test('replaceRw() finishes an earlier replacement before it begins another, which may fail', async (t) => {
+  const { root, rw } = setUp(t);
+  decide(root);
+  await assert.rejects(
+    replaceRw(rw, 'overlay', () => Promise.reject(new Error('no more'))),
+    { message: 'no more' },
+  );
+  assert.deepEqual(readdirSync(rw), ['new']);
+  assert.equal(await readRwDriver(rw), 'vfs');
+});
+
+test('Filesystem finishes a replacement whatever it is asked for first', async (t) => {
+  const layered = new Layered(t);
+  const layers = [layered.layer((path) => writeFileSync(join(path, 'file'), 'content'))];
+  const before = layered.filesystem(vfs, layers, 'container');
+  await before.changes();
+  const root = join(before.rwPath, '..');
+  decide(root);
+  rmSync(before.rwPath, { recursive: true });
+  const after = layered.filesystem(vfs, layers, 'container');
+  assert.deepEqual([...(await after.changes())], [{ kind: 'A', path: '/new' }]);
+});
+
+test('Filesystem loses nothing of rw where a conversion breaks off, and goes on with it the next time', async (t) => {
+  const layered = new Layered(t);
+  const layers = [layered.layer((path) => writeFileSync(join(path, 'file'), 'content'))];
+  const filesystem = layered.filesystem(vfs, layers, 'container');
+  const rw = join(filesystem.rootfs, '../rw');
+  mkdirSync(join(rw, 'stuck'), { recursive: true }); // as an original left it
+  for (const name of ['.wh.file', 'a', 'stuck/b', 'z']) writeFileSync(join(rw, name), name);
+  execFileSync('chattr', ['+i', join(rw, 'stuck/b')]);
+  try {
+    await assert.rejects(filesystem.mount(), /stuck/);
+    await assert.rejects(filesystem.mount(), /stuck/);
+  } finally {
+    execFileSync('chattr', ['-i', join(rw, 'stuck/b')]);
+  }
+  await filesystem.mount();
+  assert.deepEqual(readdirSync(filesystem.rootfs).sort(), ['a', 'stuck', 'z']);
+  assert.deepEqual(readdirSync(join(filesystem.rootfs, 'stuck')), ['b']);
+  await filesystem.umount();
+});
 
 test('vfs: a copy that was not finished does not count, and is made anew', async (t) => {
   const layered = new Layered(t);
