@@ -4,11 +4,11 @@
 // 2013: rcli/types.go, Subcmd (a flag.FlagSet made inside each command; the overview was a second list, and the two drifted)
 
 import type { Writable } from 'node:stream';
-import { FlagError, HELP_REQUESTED, parseFlags, type FlagValue } from './flags.js';
+import { FlagError, HELP_REQUESTED, parseFlags, type DeclaredFlag, type FlagValue } from './flags.js';
 import { usageText } from './usage.js';
 
 /** A flag: its default value and what it means. */
-export interface Flag<T extends FlagValue = FlagValue> {
+export interface Flag<T extends FlagValue = FlagValue> extends DeclaredFlag {
   readonly value: T;
   readonly text: string;
 }
@@ -18,9 +18,14 @@ export function bool(value: boolean, text: string): Flag<boolean> {
   return { value, text };
 }
 
-/** A flag with a text value. */
-export function string(value: string, text: string): Flag<string> {
-  return { value, text };
+/** A flag with a text value. `check` throws for a text that means nothing to it. */
+export function string(value: string, text: string, check?: (text: string) => unknown): Flag<string> {
+  return check === undefined ? { value, text } : { value, text, check };
+}
+
+/** A flag that may be given more than once: all the texts. `check` as for `string`. */
+export function list(text: string, check: (text: string) => unknown): Flag<readonly string[]> {
+  return { value: [], text, check };
 }
 
 /** A flag with a whole number as value. */

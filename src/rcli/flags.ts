@@ -7,9 +7,18 @@
 // 2013: package flag, FlagSet.parseOne
 
 import minimist from 'minimist';
+import { errorMessage } from '../util/errors.js';
 
-/** What a flag may hold. */
-export type FlagValue = boolean | string | number;
+/** What a flag may hold: a list of texts where it may be given more than once. */
+export type FlagValue = boolean | string | number | readonly string[];
+
+/** How a flag is declared, as far as parsing goes. */
+export interface DeclaredFlag {
+  /** its value where it is not given */
+  readonly value: FlagValue;
+  /** throws for a text that means nothing to it */
+  readonly check?: (text: string) => unknown;
+}
 
 /** A flag that cannot be parsed; the message is Go's. */
 export class FlagError extends Error {}
@@ -25,7 +34,7 @@ const BOOLEANS = new Map([
 
 /** The values of `declared` flags in `args`, and the arguments after them. Throws FlagError. */
 export function parseFlags(
-  declared: Readonly<Record<string, { readonly value: FlagValue }>>,
+  declared: Readonly<Record<string, DeclaredFlag>>,
   args: readonly string[],
 ): { flags: Record<string, FlagValue>; args: string[] } {
   const canonical: string[] = [];
@@ -42,7 +51,7 @@ export function parseFlags(
     const takesNext = typeof flag.value !== 'boolean' && given === undefined;
     const value = takesNext ? args[next++] : (given ?? 'true');
     if (value === undefined) throw new FlagError(`flag needs an argument: -${name}`);
-    checkValue(name, flag.value, value);
+    checkValue(name, flag, value);
     canonical.push(`--${name}=${value}`);
   }
   return { flags: readValues(declared, canonical), args: args.slice(next) };
@@ -56,14 +65,20 @@ function splitFlag(arg: string): [string, string | undefined] {
   return equals < 0 ? [body, undefined] : [body.slice(0, equals), body.slice(equals + 1)];
 }
 
-function checkValue(name: string, type: FlagValue, value: string): void {
+function checkValue(name: string, { value: type, check }: DeclaredFlag, value: string): void {
+  const invalid = `invalid value ${JSON.stringify(value)} for flag -${name}`;
   if (typeof type === 'boolean' && !BOOLEANS.has(value)) {
     throw new FlagError(`invalid boolean value ${JSON.stringify(value)} for -${name}: parse error`);
   }
   if (typeof type === 'number') {
     const number = parseInteger(value);
     const problem = number === undefined ? 'parse error' : Number.isSafeInteger(number) ? '' : 'value out of range';
-    if (problem !== '') throw new FlagError(`invalid value ${JSON.stringify(value)} for flag -${name}: ${problem}`);
+    if (problem !== '') throw new FlagError(`${invalid}: ${problem}`);
+  }
+  try {
+    check?.(value);
+  } catch (error) {
+    throw new FlagError(`${invalid}: ${errorMessage(error)}`, { cause: error });
   }
 }
 
@@ -75,18 +90,19 @@ function parseInteger(text: string): number | undefined {
   return sign === '-' ? -Number(literal) : Number(literal);
 }
 
-/** Every flag is read as text, so that minimist neither guesses numbers nor swallows values; the last one given counts. */
-function readValues(
-  declared: Readonly<Record<string, { readonly value: FlagValue }>>,
-  canonical: string[],
-): Record<string, FlagValue> {
+/**
+ * Every flag is read as text, so that minimist neither guesses numbers nor swallows values; the last one given counts, but
+ * for a list.
+ */
+function readValues(declared: Readonly<Record<string, DeclaredFlag>>, canonical: string[]): Record<string, FlagValue> {
   const parsed: Record<string, unknown> = minimist(canonical, { string: Object.keys(declared) });
-  return Object.fromEntries(
-    Object.entries(declared).map(([name, { value: standard }]) => {
-      const text: unknown = [parsed[name]].flat().at(-1);
-      if (typeof text !== 'string') return [name, standard];
-      if (typeof standard === 'boolean') return [name, BOOLEANS.get(text) ?? standard];
-      return [name, typeof standard === 'number' ? (parseInteger(text) ?? standard) : text];
-    }),
-  );
+  const valueOf = (name: string, standard: FlagValue): FlagValue => {
+    const texts = [parsed[name]].flat().filter((text) => typeof text === 'string');
+    if (typeof standard === 'object') return texts;
+    const text = texts.at(-1);
+    if (text === undefined) return standard;
+    if (typeof standard === 'boolean') return BOOLEANS.get(text) ?? standard;
+    return typeof standard === 'number' ? (parseInteger(text) ?? standard) : text;
+  };
+  return Object.fromEntries(Object.entries(declared).map(([name, { value }]) => [name, valueOf(name, value)]));
 }

@@ -30,5 +30,6 @@ export function overviewText(commands: readonly Declared[]): string {
 }
 
 function showValue(value: FlagValue): string {
+  if (typeof value === 'object') return `[${value.join(' ')}]`;
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

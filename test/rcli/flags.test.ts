@@ -99,6 +99,28 @@ test('parseFlags() lets the last of several count', () => {
   assert.deepEqual(parse('-n=1', '-n=2', '-n', '3').changed, { n: 3 });
 });
 
+test('parseFlags() gathers what a list is given, in order', () => {
+  const declared = { p: { value: [] }, a: { value: false } };
+  assert.deepEqual(parseFlags(declared, ['-p', '80', '-a', '--p=-1', '-p', 'x', 'base', '-p', 'y']), {
+    flags: { p: ['80', '-1', 'x'], a: true },
+    args: ['base', '-p', 'y'],
+  });
+  assert.deepEqual(parseFlags(declared, []).flags, { p: [], a: false });
+});
+
+test('parseFlags() refuses what the check of a flag throws for, with its reason', () => {
+  const check = (text: string): void => {
+    if (text !== 'good') throw new Error(`Not good: ${text}`);
+  };
+  const declared = { p: { value: [], check }, s: { value: '', check } };
+  assert.deepEqual(parseFlags(declared, ['-p', 'good', '-s=good']).flags, { p: ['good'], s: 'good' });
+  for (const name of ['p', 's']) {
+    assert.throws(() => parseFlags(declared, [`-${name}`, 'b"d']), {
+      message: `invalid value "b\\"d" for flag -${name}: Not good: b"d`,
+    });
+  }
+});
+
 test('parseFlags() refuses a flag without its value', () => {
   assert.equal(failure('-c'), 'flag needs an argument: -c');
   assert.equal(failure('--n'), 'flag needs an argument: -n');
