@@ -2,7 +2,7 @@
 //
 // 2013: container.go, Container.kill (through os.Process) and Container.Stop (through the lxc-kill program)
 
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { bind, hasCode } from './libc.js';
 
@@ -86,6 +86,16 @@ export function processArguments(pid: number): string[] {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH')) return [];
+    throw error;
+  }
+}
+
+/** Whether the process `pid` is in the network namespace of this one. False where it has ended. */
+export function hasNetworkOf(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync('/proc/self/ns/net');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return false;
     throw error;
   }
 }
