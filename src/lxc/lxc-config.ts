@@ -7,8 +7,39 @@
 
 import { readFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
-import { LOOPBACK_ONLY } from '../network/loopback-only.js';
-import { renderTemplate } from './template.js';
+import { formatIpv4, networkRange, parseCidr } from '../network/ipv4.js';
+import { renderTemplate, type TemplateValues } from './template.js';
+
+/** What of the network the program is given. In any case but `host` and `share` the namespace is its own, with loopback up. */
+export type LxcNetwork =
+  /** `eth0` in the container, one end of a pair of which the other is a port of the bridge. LXC makes both, and both end with the container. */
+  | {
+      type: 'veth';
+      bridge: string;
+      /** the name of the end outside, at most 15 characters; where an interface has it already, the start fails */
+      hostInterface: string;
+      /** as `02:42:ac:11:00:02` */
+      mac: string;
+      /** with the prefix length, as `172.17.0.2/16` */
+      address: string;
+      /** where the default route goes */
+      gateway: string;
+    }
+  /** Nothing but loopback. */
+  | { type: 'empty' }
+  /** The namespace of lxc-start itself, which the program must not be able to change. */
+  | { type: 'host' }
+  /** That of a running process, by its pid. Needs the keys of LXC 2.1. */
+  | { type: 'share'; pid: number };
+
+/** A file of the container's own that is seen in place of one of the image. */
+export interface OwnFile {
+  /** absolute path on the host */
+  source: string;
+  /** path below the root of the container, without a leading slash; where nothing is there, nothing is mounted */
+  target: string;
+  isReadOnly: boolean;
+}
 
 /** What the configuration depends on, beside the machine. */
 export interface LxcSettings {
@@ -21,6 +52,10 @@ export interface LxcSettings {
   memoryLimitBytes: number;
   /** the peer terminal `/dev/pts/N`, for a container with a terminal */
   terminalPath: string | undefined;
+  /** whom the program runs as */
+  user: { uid: number; gid: number };
+  network: LxcNetwork;
+  files: readonly OwnFile[];
 }
 
 /** What the machine's LXC and kernel are. Read once, at the start of the daemon. */
@@ -46,6 +81,12 @@ export const INIT_INSIDE = '/dev/.tsdock-init';
 /** syslog, wake_alarm, block_suspend, audit_read, perfmon, bpf, checkpoint_restore: younger than LXC 0.8's list of names. */
 const NEWER_CAPABILITIES = [34, 35, 36, 37, 38, 39, 40];
 
+/** Of every interface that is made for a container, as in March 2013. */
+const MTU = '1500';
+
+/** A network of one or two addresses has none to spare for broadcasts. */
+const LONGEST_WITH_BROADCAST = 30;
+
 /** Where distributions put LXC's statically linked init. */
 const INIT_PATHS = ['/usr/sbin', '/sbin', '/usr/libexec', '/usr/lib/lxc', '/usr/bin'].map(
   (dir) => `${dir}/init.lxc.static`,
@@ -68,18 +109,57 @@ export function readLxcMachine(lxcVersion: string): LxcMachine {
 /** The text of `config.lxc`. */
 export async function lxcConfig(settings: LxcSettings, machine: LxcMachine): Promise<string> {
   const template = await readFile(new URL(machine.hasNewKeys ? 'lxc-2.1.conf' : 'lxc-0.8.conf', TEMPLATES), 'utf8');
-  const { hostname, rootfs, environment, memoryLimitBytes, terminalPath } = settings;
+  const { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files } = settings;
+  if (network.type === 'share' && !machine.hasNewKeys)
+    throw new Error('Cannot share the network of another container: this needs LXC 2.1 or later');
   return renderTemplate(template, {
     hostname,
     rootfs,
-    mountRoot: rootfs.replaceAll(' ', '\\040'),
-    networkType: LOOPBACK_ONLY,
+    mountRoot: mountField(rootfs),
+    ...networkValues(network),
+    fileSources: files.map(({ source }) => mountField(source)),
+    fileTargets: files.map(({ target }) => mountField(target)),
+    fileOptions: files.map(({ isReadOnly }) => (isReadOnly ? 'bind,ro,optional' : 'bind,optional')),
     console: terminalPath ?? 'none',
     init: terminalPath === undefined ? undefined : machine.init,
     cgroup: machine.isUnifiedCgroup ? 'lxc.cgroup2' : 'lxc.cgroup',
     newerCapabilities: NEWER_CAPABILITIES.filter((number) => number <= machine.lastCapability).join(' '),
+    uid: String(user.uid),
+    gid: String(user.gid),
     environment,
     memoryLimitKey: machine.isUnifiedCgroup ? 'memory.max' : 'memory.limit_in_bytes',
     memoryLimit: memoryLimitBytes > 0 ? String(memoryLimitBytes) : undefined,
   });
+}
+
+/** The values of the network's lines. What a type has no use for is undefined, and its line left out. */
+function networkValues(network: LxcNetwork): TemplateValues {
+  const isVeth = network.type === 'veth';
+  const isOwn = isVeth || network.type === 'empty';
+  return {
+    networkType: network.type === 'host' ? 'none' : isOwn ? network.type : undefined,
+    networkFlags: isOwn ? 'up' : undefined,
+    bridge: isVeth ? network.bridge : undefined,
+    hostInterface: isVeth ? network.hostInterface : undefined,
+    interface: isVeth ? 'eth0' : undefined,
+    mac: isVeth ? network.mac : undefined,
+    mtu: isVeth ? MTU : undefined,
+    address: isVeth ? withBroadcast(network.address) : undefined,
+    gateway: isVeth ? network.gateway : undefined,
+    sharedNetwork: network.type === 'share' ? `/proc/${network.pid}/ns/net` : undefined,
+    hostNetworkCapability: network.type === 'host' ? 'net_admin' : undefined,
+    pingGroups: isOwn ? '0 2147483647' : undefined,
+  };
+}
+
+/** With the broadcast address beside it: LXC works out a wrong one, 0.0.255.255 for 172.17.0.2/16. */
+function withBroadcast(address: string): string {
+  const cidr = parseCidr(address);
+  if (cidr === undefined) throw new Error(`Cannot render an LXC configuration: address "${address}": not as a.b.c.d/n`);
+  return cidr.prefixLength > LONGEST_WITH_BROADCAST ? address : `${address} ${formatIpv4(networkRange(cidr).last)}`;
+}
+
+/** A path as a field of a mount entry, whose fields end at a space; a backslash begins the octal number of a character. */
+function mountField(path: string): string {
+  return path.replaceAll('\\', '\\134').replaceAll(' ', '\\040');
 }

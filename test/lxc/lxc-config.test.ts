@@ -2,7 +2,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { lxcConfig, readLxcMachine, type LxcMachine, type LxcSettings } from '../../src/lxc/lxc-config.js';
+import {
+  lxcConfig,
+  readLxcMachine,
+  type LxcMachine,
+  type LxcNetwork,
+  type LxcSettings,
+} from '../../src/lxc/lxc-config.js';
 
 const MACHINE: LxcMachine = {
   hasNewKeys: true,
@@ -15,7 +21,19 @@ const SETTINGS: LxcSettings = {
   rootfs: '/var/lib/tsdock/containers/abcd1234/rootfs',
   environment: ['HOME=/', 'PATH=/bin'],
   memoryLimitBytes: 0,
+  user: { uid: 0, gid: 0 },
   terminalPath: undefined,
+  network: { type: 'empty' },
+  files: [],
+};
+
+const VETH: LxcNetwork = {
+  type: 'veth',
+  bridge: 'bridge9',
+  hostInterface: 'vethabcd1234',
+  mac: '02:42:ac:11:00:02',
+  address: '172.17.0.2/16',
+  gateway: '172.17.0.1',
 };
 
 /** The values of `key`, in order. */
@@ -49,6 +67,94 @@ test('lxcConfig() uses the keys of 2013 for an older LXC', async () => {
   assert.deepEqual(await values('lxc.network.type', {}, old), ['empty']);
   assert.deepEqual(await values('lxc.network.flags', {}, old), ['up']);
   assert.deepEqual(await values('lxc.uts.name', {}, old), []);
+});
+
+test('lxcConfig() gives eth0 the bridge, the addresses and the route, in the keys of each LXC', async () => {
+  for (const [machine, prefix, addressKey] of [
+    [{}, 'lxc.net.0', 'ipv4.address'],
+    [{ hasNewKeys: false, isUnifiedCgroup: false }, 'lxc.network', 'ipv4'],
+  ] as const) {
+    for (const [key, value] of [
+      ['type', 'veth'],
+      ['flags', 'up'],
+      ['link', 'bridge9'],
+      ['veth.pair', 'vethabcd1234'],
+      ['name', 'eth0'],
+      ['hwaddr', '02:42:ac:11:00:02'],
+      ['mtu', '1500'],
+      [addressKey, '172.17.0.2/16 172.17.255.255'],
+      ['ipv4.gateway', '172.17.0.1'],
+    ] as const)
+      assert.deepEqual(await values(`${prefix}.${key}`, { network: VETH }, machine), [value], key);
+  }
+});
+
+test('lxcConfig() tells the broadcast address, which LXC works out wrongly, where the network has one', async () => {
+  for (const [address, value] of [
+    ['10.1.2.3/8', '10.1.2.3/8 10.255.255.255'],
+    ['192.168.7.130/25', '192.168.7.130/25 192.168.7.255'],
+    ['192.168.7.1/30', '192.168.7.1/30 192.168.7.3'],
+    ['192.168.7.1/31', '192.168.7.1/31'],
+    ['192.168.7.1/32', '192.168.7.1/32'],
+  ] as const)
+    assert.deepEqual(await values('lxc.net.0.ipv4.address', { network: { ...VETH, address } }), [value]);
+  await assert.rejects(lxcConfig({ ...SETTINGS, network: { ...VETH, address: '10.1.2.3' } }, MACHINE), {
+    message: 'Cannot render an LXC configuration: address "10.1.2.3": not as a.b.c.d/n',
+  });
+});
+
+test('lxcConfig() names no bridge, address or other namespace for a container without a network', async () => {
+  for (const machine of [{}, { hasNewKeys: false }]) {
+    const text = await lxcConfig(SETTINGS, { ...MACHINE, ...machine });
+    assert.deepEqual(text.match(/^lxc\.(net\.|network\.|namespace\.).*$/gm)?.length, 2, 'type and flags');
+  }
+});
+
+test('lxcConfig() takes the network of the host, and what could change it from the program', async () => {
+  const host = { network: { type: 'host' } } as const;
+  assert.deepEqual(await values('lxc.net.0.type', host), ['none']);
+  assert.deepEqual(await values('lxc.network.type', host, { hasNewKeys: false }), ['none']);
+  assert.deepEqual(await values('lxc.net.0.flags', host), []);
+  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range', host), []);
+  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range'), ['0 2147483647']);
+  for (const machine of [{}, { hasNewKeys: false }]) {
+    assert.ok((await values('lxc.cap.drop', host, machine)).includes('net_admin'));
+    assert.ok(!(await values('lxc.cap.drop', { network: VETH }, machine)).join(' ').includes('net_admin'));
+  }
+});
+
+test("lxcConfig() takes another container's network, and sets nothing in it", async () => {
+  const share = { network: { type: 'share', pid: 4711 } } as const;
+  assert.deepEqual(await values('lxc.namespace.share.net', share), ['/proc/4711/ns/net']);
+  assert.deepEqual(await values('lxc.net.0.type', share), []);
+  assert.deepEqual(await values('lxc.net.0.flags', share), []);
+  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range', share), []);
+  await assert.rejects(lxcConfig({ ...SETTINGS, ...share }, { ...MACHINE, hasNewKeys: false }), {
+    message: 'Cannot share the network of another container: this needs LXC 2.1 or later',
+  });
+});
+
+test('lxcConfig() mounts files of the container, in order, each as it is to be', async () => {
+  const files = [
+    { source: '/data/c/hosts', target: 'etc/hosts', isReadOnly: false },
+    { source: '/data/c/resolv.conf', target: 'run/resolv.conf', isReadOnly: true },
+  ];
+  const isFile = (entry: string): boolean => entry.includes('/data/c/');
+  assert.deepEqual((await values('lxc.mount.entry', { files })).filter(isFile), [
+    '/data/c/hosts etc/hosts none bind,optional 0 0',
+    '/data/c/resolv.conf run/resolv.conf none bind,ro,optional 0 0',
+  ]);
+  assert.deepEqual((await values('lxc.mount.entry', { files }, { hasNewKeys: false })).filter(isFile), [
+    `/data/c/hosts ${SETTINGS.rootfs}/etc/hosts none bind,optional 0 0`,
+    `/data/c/resolv.conf ${SETTINGS.rootfs}/run/resolv.conf none bind,ro,optional 0 0`,
+  ]);
+  assert.ok((await values('lxc.mount.entry')).every((entry) => !entry.includes('resolv.conf')));
+});
+
+test('lxcConfig() writes a path with a space or a backslash as one field of a mount entry', async () => {
+  const files = [{ source: '/a b/\\040c', target: 'etc/hosts', isReadOnly: false }];
+  const entries = await values('lxc.mount.entry', { files });
+  assert.ok(entries.includes('/a\\040b/\\134040c etc/hosts none bind,optional 0 0'), entries.join('\n'));
 });
 
 test('lxcConfig() writes spaces of the root folder as \\040 where old keys name paths of the host', async () => {
@@ -131,7 +237,16 @@ test('lxcConfig() names no capability that the kernel does not know', async () =
 
 test('lxcConfig() lets no value add a line', async () => {
   const evil = 'x\nlxc.hook.pre-start = /bin/sh';
-  for (const settings of [{ hostname: evil }, { rootfs: evil }, { environment: [evil] }, { terminalPath: evil }])
+  const file = { source: '/data/c/hosts', target: 'etc/hosts', isReadOnly: true };
+  for (const settings of [
+    { hostname: evil },
+    { rootfs: evil },
+    { environment: [evil] },
+    { terminalPath: evil },
+    { files: [{ ...file, source: evil }] },
+    { files: [{ ...file, target: evil }] },
+    ...(['bridge', 'hostInterface', 'mac', 'gateway'] as const).map((key) => ({ network: { ...VETH, [key]: evil } })),
+  ])
     await assert.rejects(lxcConfig({ ...SETTINGS, ...settings }, MACHINE), /is not one line of text/);
 });
 
