@@ -20,7 +20,17 @@ const program = command('[-d [OPTIONS] | COMMAND [arg...]]', '', 'Run the daemon
     `HOST:PORT of the daemon: where it listens, or where to send the command (else $DOCKER, else ${DEFAULT_ADDRESS})`,
   ),
   http: string('127.0.0.1:8080', 'HOST:PORT of its HTTP server, or off'),
-  driver: string('', 'Mount driver, aufs or overlay; the first that works unless it is named'),
+  driver: string('', 'Mount driver, aufs, overlay or vfs; the first that works unless it is named'),
+  bridge: string(
+    '',
+    'Bridge of the containers, made where it is missing, or none (else tsdock0, or the next that is free)',
+  ),
+  bip: string('', 'ADDRESS/PREFIX of the bridge; one that nothing else on this machine uses unless it is given'),
+  clean: bool(
+    false,
+    'Instead of running, take everything off the machine that daemons have made here, but for the data',
+  ),
+  data: bool(false, 'With --clean, take the data directory off too'),
   D: bool(false, 'Print each step of what the daemon does'),
 });
 
@@ -37,7 +47,8 @@ async function main(argv: string[]): Promise<number> {
   try {
     const { flags, args } = program.read(argv);
     if (!flags.d) return await client(args, flags.H || environment);
-    await daemon(flags);
+    if (flags.clean) await clean(flags);
+    else await daemon(flags);
     return 0;
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
@@ -53,7 +64,14 @@ async function client(words: string[], address: string): Promise<number> {
   return runClient(words, address);
 }
 
-async function daemon({ g, H, http, driver, D }: ReturnType<typeof program.read>['flags']): Promise<void> {
+type ProgramFlags = ReturnType<typeof program.read>['flags'];
+
+async function clean({ g, data, bridge }: ProgramFlags): Promise<void> {
+  const { clean: cleanUp } = await import('./server/clean.js');
+  await cleanUp({ directory: g, withData: data, bridge }, (line) => void process.stdout.write(`${line}\n`));
+}
+
+async function daemon({ g, H, http, driver, bridge, bip, D }: ProgramFlags): Promise<void> {
   const wanted = process.env['DEBUG'] ?? '';
   if (D) {
     const { default: createDebug } = await import('debug');
@@ -61,5 +79,5 @@ async function daemon({ g, H, http, driver, D }: ReturnType<typeof program.read>
   }
   if (D || wanted.includes('tsdock')) (await import('./util/steps.js')).printSteps();
   const { runDaemon } = await import('./server/daemon.js');
-  await runDaemon({ directory: g, tcp: H || DEFAULT_ADDRESS, http, driver: driver || undefined });
+  await runDaemon({ directory: g, tcp: H || DEFAULT_ADDRESS, http, driver: driver || undefined, bridge, bip });
 }

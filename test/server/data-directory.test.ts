@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { lockDataDirectory } from '../../src/server/data-directory.js';
@@ -15,9 +15,17 @@ test('lockDataDirectory() makes the directory for its owner alone, and names its
     root,
     images: join(root, 'images'),
     containers: join(root, 'containers'),
+    network: join(root, 'network.json'),
   });
   assert.equal(statSync(root).mode & 0o777, 0o700);
   assert.equal(readFileSync(join(root, 'tsdock.lock'), 'utf8'), `${process.pid}\n`);
+});
+
+test('lockDataDirectory() names the folders without symbolic links, as the kernel does', async (t) => {
+  const folder = realpathSync(temporaryFolder(t));
+  mkdirSync(join(folder, 'real'));
+  symlinkSync('real', join(folder, 'link'));
+  assert.equal((await lockDataDirectory(join(folder, 'link'))).containers, join(folder, 'real', 'containers'));
 });
 
 test('lockDataDirectory() writes its pid over that of a daemon that has ended', async (t) => {
