@@ -128,6 +128,7 @@ if [ -s "$pid_file" ] && grep -qs tsdock.js "/proc/$(<"$pid_file")/cmdline"; the
   cat <<END
 The daemon's log:  $log
 To stop the daemon (containers keep running):  ${sudo}kill \$(cat $pid_file)
+To take off the machine what it made there (containers end, images stay):  $sudo$typed -d --clean
 END
 else
   echo 'The daemon was there before: stop it the way it was started (containers keep running).'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tsdock needs and this machine lacks (LXC, compressors, ip, ps; then the npm packages), and builds dist/
+# Installs what tsdock needs and this machine lacks (LXC, compressors, ip, iptables, ps; then the npm packages), and builds dist/
 # where it is older than the source. Does nothing, quickly, when all is there. Called by quickstart.sh, the test runner
 # and by hand:
 #
@@ -7,7 +7,7 @@
 set -eu
 
 # What is looked for, each with its packages in package_of below.
-needs='lxc-start init.lxc xz bzip2 zstd ip ps'
+needs='lxc-start init.lxc xz bzip2 zstd ip iptables ps'
 test_needs='busybox bsdtar nc tmux curl python3'
 
 fail() {

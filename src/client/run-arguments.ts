@@ -6,7 +6,7 @@
 // 2013: docker/docker.go, main, which sent its arguments as they were
 
 /** Flags of run, start and attach that take the next word as their value. */
-const VALUE_FLAGS = ['c'];
+const VALUE_FLAGS = ['c', 'net', 'p', 'u'];
 /** The flags of `run` that decide how it is attached; a person may write them in one word. */
 const MODE_FLAGS = ['a', 'd', 'i', 't'];
 /** Commands that read standard input whatever their flags. */

@@ -12,6 +12,7 @@ import { Filesystem } from '../filesystem/filesystem.js';
 import { layerPaths } from '../filesystem/layer-paths.js';
 import type { SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
+import type { NetworkInterface } from '../network/network-interface.js';
 import { waitForProgram } from '../lxc/container-init.js';
 import type { ProcessId } from '../lxc/lxc-start.js';
 import { syncFolder, temporaryName, writeFileAtomically, writeNewFile } from '../util/atomic-file.js';
@@ -29,6 +30,8 @@ import {
 } from './container-file.js';
 import type { Holder } from './holder.js';
 import { LogStore } from './log-store.js';
+import { networkSettingsToJSON } from './network-settings.js';
+import { allocateNetwork, giveBack } from './networking.js';
 import { Run } from './run.js';
 import type { Runtime } from './runtime.js';
 import { State } from './state.js';
@@ -70,12 +73,16 @@ export class Container {
   readonly userData: ReadonlyMap<string, string>;
   /** whether its file says which layers it has */
   readonly hasKnownLayers: boolean;
+  /** what the run that is under way has of the bridge */
+  network: NetworkInterface | undefined;
 
   readonly #runtime: Runtime;
   /** config.json as it was read, for the keys that are not known here */
   readonly #read: JsonObject;
   /** the run that is under way, or the last one */
   #run: Run | undefined;
+  /** what was taken for the first run when the container was made */
+  #reserved: NetworkInterface | undefined;
   #saving: Promise<void> = Promise.resolve();
   #starting: Promise<void> | undefined;
   #killing: Promise<void> | undefined;
@@ -110,10 +117,14 @@ export class Container {
   }
 
   /**
-   * Makes the folder of a new container, all at once: it is there whole or not at all. 2013: createContainer
-   * (and CreateContainer, which set the user data afterwards)
+   * Makes the folder of a new container, all at once: it is there whole or not at all. `network`, for its first run, is
+   * its own from then on. 2013: createContainer (and CreateContainer, which set the user data afterwards)
    */
-  static async create(runtime: Runtime, container: NewContainer): Promise<Container> {
+  static async create(
+    runtime: Runtime,
+    container: NewContainer,
+    network: NetworkInterface | undefined,
+  ): Promise<Container> {
     const { id, path, args, layers, config, userData } = container;
     const root = join(runtime.containersPath, id);
     const Filesystem = { Layers: layers };
@@ -130,6 +141,7 @@ export class Container {
       await rm(temporary, { recursive: true, force: true });
       throw error;
     }
+    created.#reserved = network;
     await syncFolder(runtime.containersPath);
     step('create', 'container.go, createContainer', () => ({ root, layers: created.filesystem.layerIds }));
     return created;
@@ -251,6 +263,7 @@ export class Container {
     await this.#starting?.catch(() => undefined); // whoever starts it is told
     if (isForced) await this.kill();
     else await this.stop();
+    if (this.#reserved !== undefined) await giveBack(this.id, this.#reserved, this.#runtime); // it was never started
     await this.settled();
     await this.#frozen; // of a stopped container, too, somebody may read the files
   }
@@ -329,6 +342,9 @@ export class Container {
       Config: configToJSON(config),
       Filesystem: filesystem.toJSON(),
       State: state.toJSON(),
+      NetworkSettings: networkSettingsToJSON(this.network),
+      // Of 2013 it was the daemon's own program, under which every other ran; here LXC's, for those with a terminal.
+      SysInitPath: this.#runtime.lxc.init ?? '',
     };
   }
 
@@ -336,7 +352,9 @@ export class Container {
     await this.settled();
     await this.#handling;
     await this.#frozen;
-    this.#run = await Run.start(this, this.#runtime, window);
+    const network = this.#reserved ?? (await allocateNetwork(this.id, this.config, this.#runtime));
+    this.#reserved = undefined;
+    this.#run = await Run.start(this, this.#runtime, network, window);
     if (this.#run !== undefined) await this.#record(this.#run);
   }
 

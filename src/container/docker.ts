@@ -6,6 +6,7 @@ import { mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
 import { removeCgroups } from '../lxc/cgroups.js';
+import { containerInit, waitForProgram } from '../lxc/container-init.js';
 import { findLxcStarts } from '../lxc/lxc-start.js';
 import { isTemporary, removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
@@ -13,7 +14,11 @@ import { randomId } from '../util/ids.js';
 import { step } from '../util/steps.js';
 import { Container, type NewContainer } from './container.js';
 import { Holder } from './holder.js';
-import type { Runtime } from './runtime.js';
+import { allocateNetwork } from './networking.js';
+import type { RunningContainer, Runtime } from './runtime.js';
+
+/** How long a container may take to get as far as its program, in milliseconds. */
+const START_TIMEOUT_MS = 10_000;
 
 /** See the head of the file. */
 export class Docker {
@@ -26,15 +31,15 @@ export class Docker {
   readonly #destroying = new Map<Container, Promise<void>>();
   #damage: string | undefined;
 
-  private constructor(runtime: Runtime) {
-    this.#runtime = runtime;
+  private constructor(runtime: Omit<Runtime, 'running'>) {
+    this.#runtime = { ...runtime, running: (id) => this.#running(id) };
   }
 
   /**
    * Opens the folder of containers and brings every container into the state that it really is in: those that run are
    * taken over, those that ended meanwhile are concluded. 2013: NewFromDirectory and Docker.restore
    */
-  static async open(runtime: Runtime): Promise<Docker> {
+  static async open(runtime: Omit<Runtime, 'running'>): Promise<Docker> {
     const docker = new Docker(runtime);
     await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
     await removeTemporaries(runtime.containersPath, async (left) => {
@@ -45,6 +50,7 @@ export class Docker {
       );
     });
     await docker.#restore();
+    await runtime.network.ready();
     return docker;
   }
 
@@ -73,13 +79,22 @@ export class Docker {
     return this.#damage;
   }
 
-  /** Makes a container with an id of its own. 2013: Docker.Create */
+  /**
+   * Makes a container with an id of its own. The address and the ports of its first run are taken before anything else: where
+   * that cannot be, nothing is made. 2013: Docker.Create
+   */
   async create(container: Omit<NewContainer, 'id'>): Promise<Container> {
     const id = this.#newId();
     try {
-      const created = await Container.create(this.#runtime, { ...container, id });
-      this.#containers.set(id, created);
-      return created;
+      const network = await allocateNetwork(id, container.config, this.#runtime);
+      try {
+        const created = await Container.create(this.#runtime, { ...container, id }, network);
+        this.#containers.set(id, created);
+        return created;
+      } catch (error) {
+        if (network !== undefined) await this.#runtime.network.release(network);
+        throw error;
+      }
     } finally {
       this.#reserved.delete(id);
     }
@@ -115,6 +130,17 @@ export class Docker {
       await removeCgroups(container.id);
     }
     step('destroy', 'docker.go, Docker.Destroy', () => ({ id: container.id }));
+  }
+
+  /** For a container that is to share the network of the container `id`. */
+  async #running(id: string): Promise<RunningContainer> {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new Error(`No such container: ${id}`);
+    const { state } = container;
+    if (state.isRunning) await waitForProgram(state.pid, START_TIMEOUT_MS); // LXC makes the network on the way
+    const pid = state.isRunning ? containerInit(state.pid) : undefined;
+    if (pid === undefined) throw new Error(`Cannot share the network of container ${id}: it is not running`);
+    return { pid, network: container.network };
   }
 
   #newId(): string {

@@ -12,8 +12,10 @@ import type { Filesystem } from '../filesystem/filesystem.js';
 import { processExit } from '../linux/process-exit.js';
 import { pidfdSendSignal, processStartTicks, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
-import { endWithProgram, signalContainer } from '../lxc/container-init.js';
+import { allowHairpin } from '../network/hairpin.js';
+import { endWithProgram, signalContainer, waitForProgram } from '../lxc/container-init.js';
 import { lxcConfig } from '../lxc/lxc-config.js';
+import type { NetworkInterface } from '../network/network-interface.js';
 import { asSignalled, lxcLogTime, readLxcExit, readProgramStart, type LxcExit } from '../lxc/lxc-log.js';
 import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
 import { errorMessage } from '../util/errors.js';
@@ -24,12 +26,19 @@ import { freezeRun, thawLeftover, thawRun, type FreezeSubject } from './freezing
 import type { Holder } from './holder.js';
 import { STDERR, STDOUT, type LogStore } from './log-store.js';
 import { canExecute, SEARCH_PATH } from './program.js';
+import { adoptNetwork, giveBack, hostInterfaceOf, keepNetwork, prepareNetwork } from './networking.js';
 import type { Runtime } from './runtime.js';
 import type { State } from './state.js';
 import { Stdio, type StdioSettings } from './stdio.js';
+import { findUser, ROOT, type User } from './user.js';
 
 /** The program was not found or cannot be executed. */
 const STATUS_NOT_FOUND = 127;
+/** Whom it is to run as was not found. */
+const STATUS_NO_USER = 1;
+
+/** How long LXC may take until the program runs. */
+const START_TIMEOUT_MS = 10_000;
 
 /** What a run needs of its container. */
 export interface RunSubject {
@@ -41,6 +50,8 @@ export interface RunSubject {
   readonly filesystem: Filesystem;
   readonly state: State;
   readonly logs: LogStore;
+  /** what the run that is under way has of the bridge */
+  network: NetworkInterface | undefined;
   save(): Promise<void>;
 }
 
@@ -63,12 +74,19 @@ export class Run {
   }
 
   /**
-   * Begins a run. Resolves once lxc-start is a process; with undefined where there is no such program, which then is on
-   * record as a run that has ended. Rejects, with everything undone, where the run could not begin.
+   * Begins a run with what it was given of the bridge, which belongs to the run from here on. Resolves once lxc-start is a
+   * process; with undefined where there is no such program, which then is on record as a run that has ended. Rejects,
+   * with everything undone, where the run could not begin.
    */
-  static async start(subject: RunSubject, runtime: Runtime, window: WindowSize | undefined): Promise<Run | undefined> {
+  static async start(
+    subject: RunSubject,
+    runtime: Runtime,
+    network: NetworkInterface | undefined,
+    window: WindowSize | undefined,
+  ): Promise<Run | undefined> {
     const { filesystem, logs, state, config } = subject;
-    const undo: (() => Promise<void> | void)[] = [];
+    subject.network = network;
+    const undo: (() => Promise<void> | void)[] = [() => releaseNetwork(subject, runtime)];
     try {
       // 1. The tree that the program will see.
       await filesystem.beginRun();
@@ -76,8 +94,14 @@ export class Run {
       // 2. The logs, before anything can be printed.
       logs.open();
       undo.push(() => logs.close());
+      const user = config.user === '' ? ROOT : await filesystem.inside((tree) => findUser(tree, config.user));
+      if (user === undefined) {
+        const complaint = `Unable to find user ${config.user}: user: unknown user ${config.user}`;
+        await endAtOnce(subject, runtime, complaint, STATUS_NO_USER);
+        return undefined;
+      }
       if (!canExecute(filesystem.rootfs, subject.path)) {
-        await notFound(subject, runtime);
+        await endAtOnce(subject, runtime, `Unable to locate ${subject.path}`, STATUS_NOT_FOUND);
         return undefined;
       }
       // 3. The streams.
@@ -88,7 +112,7 @@ export class Run {
       undo.push(() => stdio.end());
       if (window !== undefined) stdio.resize(window);
       // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
-      const process = await spawnLxc(subject, runtime, stdio);
+      const process = await spawnLxc(subject, runtime, stdio, user);
       undo.length = 0;
       state.setRunning(process);
       return new Run(subject, runtime, process, stdio);
@@ -107,6 +131,7 @@ export class Run {
   /** Goes on with a run that an earlier daemon began: its lxc-start is there. */
   static async adopt(subject: RunSubject, runtime: Runtime, process: ProcessId, holder?: Holder): Promise<Run> {
     subject.state.adopt(process);
+    subject.network = await adoptNetwork(subject.id, subject.root, runtime);
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
     if (holder === undefined) await stdio.hold();
@@ -167,29 +192,46 @@ export class Run {
     try {
       const { poller } = this.#runtime;
       const { pid } = this.#process;
+      await this.#reachOwnPorts();
       if (subject.config.hasTty) await endWithProgram(poller, pid);
       await processExit(poller, pid);
       const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal, subject.config.hasTty);
       await conclude(subject, this.#runtime, this.stdio, exit, Date.now());
     } catch (error) {
       this.#runtime.log(`container ${subject.id}: ${errorMessage(error)}`);
+      await releaseNetwork(subject, this.#runtime);
       if (subject.state.isRunning) subject.state.setStopped({ exitCode: -1, signal: undefined }, Date.now());
       subject.logs.close();
+    }
+  }
+
+  /** Lets the container reach what it publishes, as soon as its interface is there. */
+  async #reachOwnPorts(): Promise<void> {
+    const { id, network } = this.#subject;
+    if (network === undefined || network.ports.length === 0) return;
+    try {
+      await waitForProgram(this.#process.pid, START_TIMEOUT_MS);
+      allowHairpin(hostInterfaceOf(id));
+    } catch (error) {
+      this.#runtime.log(`container ${id}: ${errorMessage(error)}`); // it works for all others
     }
   }
 }
 
 /** Writes config.lxc and spawns lxc-start with it. */
-async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio): Promise<ProcessId> {
+async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, user: User): Promise<ProcessId> {
   const { id, root, path, args, filesystem, config } = subject;
   const { hostname, ramBytes: memoryLimitBytes, hasTty, term } = config;
   const environment = ['HOME=/', `PATH=${SEARCH_PATH.join(':')}`, ...(hasTty ? [`TERM=${term}`] : [])];
   const { rootfs } = filesystem;
   const { terminalPath } = stdio;
-  const text = await lxcConfig({ hostname, rootfs, environment, memoryLimitBytes, terminalPath }, runtime.lxc);
+  const { network, files } = await prepareNetwork(subject, runtime);
+  const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files };
+  const text = await lxcConfig(settings, runtime.lxc);
   const configPath = join(root, 'config.lxc');
   await writeFile(configPath, text, { mode: 0o644 });
   step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
+  await keepNetwork(root, subject.network);
   const logPath = lxcLogPath(subject);
   await rm(logPath, { force: true }); // the end of an earlier run would be taken for this one's
   const process = await spawnLxcStart({
@@ -205,14 +247,14 @@ async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio): Pr
   return process;
 }
 
-/** A run of a program that is not there: it begins and ends at once, and says why where its errors go. */
-async function notFound(subject: RunSubject, runtime: Runtime): Promise<void> {
-  const { state, logs, config, path } = subject;
+/** A run of a program that cannot be run: it begins and ends at once, and says why where its errors go. */
+async function endAtOnce(subject: RunSubject, runtime: Runtime, complaint: string, exitCode: number): Promise<void> {
+  const { state, logs, config } = subject;
   state.setRunning(undefined);
-  const line = `${goLogTime(new Date())} Unable to locate ${path}`;
+  const line = `${goLogTime(new Date())} ${complaint}`;
   if (config.hasTty) logs.append(STDOUT, `${line}\r\n`);
   else logs.append(STDERR, `${line}\n`);
-  await finish(subject, runtime, { exitCode: STATUS_NOT_FOUND, signal: undefined }, Date.now());
+  await finish(subject, runtime, { exitCode, signal: undefined }, Date.now());
 }
 
 /** The end of a run, in the order of 2013's Container.monitor: status, streams, unmount, state, save. */
@@ -241,10 +283,18 @@ async function finish(
   } catch (error) {
     runtime.log(`container ${subject.id}: ${errorMessage(error)}`); // the run is over all the same
   }
+  await releaseNetwork(subject, runtime); // before anybody hears of the end, and wants the port
   // The state first: who reads the logs to their end then finds the status.
   subject.state.setStopped(exit, finishedAtMs);
   subject.logs.close();
   await subject.save();
+}
+
+/** 2013: container.go, Container.releaseNetwork */
+async function releaseNetwork(subject: RunSubject, runtime: Runtime): Promise<void> {
+  const { id, network } = subject;
+  subject.network = undefined;
+  if (network !== undefined) await giveBack(id, network, runtime);
 }
 
 function streamSettings({ id, root, logs, config }: RunSubject, { poller, log }: Runtime): StdioSettings {

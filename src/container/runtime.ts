@@ -3,6 +3,8 @@
 import type { MountDriver } from '../filesystem/mount-driver.js';
 import type { Poller } from '../linux/poller.js';
 import type { LxcMachine } from '../lxc/lxc-config.js';
+import type { NetworkInterface } from '../network/network-interface.js';
+import type { NetworkManager } from '../network/network-manager.js';
 
 /** See the head of the file. */
 export interface Runtime {
@@ -12,9 +14,20 @@ export interface Runtime {
   readonly layersPath: string;
   readonly driver: MountDriver;
   readonly lxc: LxcMachine;
+  readonly network: NetworkManager;
   readonly poller: Poller;
   /** what must not outlive the daemon: done when it ends, without a wait */
   readonly atExit: Set<() => void>;
   /** a line for the daemon's log: what no caller is there to be told */
   readonly log: (line: string) => void;
+  /** another container, by its id. Rejects where it does not run. */
+  readonly running: (id: string) => Promise<RunningContainer>;
+}
+
+/** What of a running container another one may have a part in. */
+export interface RunningContainer {
+  /** of its first process */
+  readonly pid: number;
+  /** what it has of the bridge */
+  readonly network: NetworkInterface | undefined;
 }

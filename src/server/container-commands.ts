@@ -8,7 +8,9 @@ import type { Readable } from 'node:stream';
 import { DEFAULT_TERM } from '../container/config.js';
 import { STOP_TIMEOUT_S, type Container, type NewContainer } from '../container/container.js';
 import type { Image } from '../image/image.js';
-import { bool, command, int, string } from '../rcli/command.js';
+import { parseNetworkMode } from '../container/network-mode.js';
+import { parsePortSpec } from '../network/port-spec.js';
+import { bool, command, int, list, string } from '../rcli/command.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
 import { attach } from './attach.js';
 import { ImageCommands } from './image-commands.js';
@@ -27,7 +29,10 @@ const run = command(
     c: string('', 'A comment'),
     d: bool(false, 'Detach: print the id and leave the command running (the default on the wire)'),
     i: bool(false, 'Keep standard input open'),
+    net: string('', 'Network: bridge (the default), none, host, or container:ID for that of another', parseNetworkMode),
+    p: list('Publish a port: PRIVATE, PUBLIC:PRIVATE or IP:PUBLIC:PRIVATE, with /udp where it is one', parsePortSpec),
     t: bool(false, 'Give the command a terminal'),
+    u: string('', 'Uid or name of the user that the command runs as, from the image'),
   },
   STATUS_REFUSED,
 );
@@ -71,6 +76,11 @@ export abstract class ContainerCommands extends ImageCommands {
       isStdinOpen: flags.i || isShell,
       isAttached: (flags.a || isShell) && !flags.d,
     };
+    const mode = parseNetworkMode(flags.net);
+    const ports = flags.p.map(parsePortSpec);
+    if (ports.length > 0 && mode.type !== 'bridge') {
+      throw new Error(`Cannot publish ports with --net ${flags.net}: the container has no address of its own`);
+    }
     if (call.args.some((arg) => arg.includes('\0'))) throw new Error('Cannot run: an argument contains a NUL byte');
     const image = this.parts.images.index.find(imageName || DEFAULT_IMAGE);
     if (image === undefined) throw new Error(`No such image: ${imageName || DEFAULT_IMAGE}`);
@@ -78,7 +88,15 @@ export abstract class ContainerCommands extends ImageCommands {
       path,
       args: rest,
       layers: image.layers,
-      config: { ramBytes: 0, hasTty: options.hasTty, isStdinOpen: options.isStdinOpen, term: termOf(stdout) },
+      config: {
+        user: flags.u,
+        ramBytes: 0,
+        ports,
+        hasTty: options.hasTty,
+        isStdinOpen: options.isStdinOpen,
+        term: termOf(stdout),
+        mode,
+      },
       userData: { image: image.id, comment: flags.c },
     });
     try {

@@ -6,11 +6,13 @@
 // 2013: dockerd/dockerd.go, main and New
 
 import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { Docker } from '../container/docker.js';
 import { DRIVERS } from '../filesystem/drivers.js';
 import { pickDriver } from '../filesystem/pick-driver.js';
 import { Store } from '../image/store.js';
+import { NetworkManager } from '../network/network-manager.js';
 import { Poller } from '../linux/poller.js';
 import { readLxcMachine } from '../lxc/lxc-config.js';
 import { lxcVersion } from '../lxc/lxc-start.js';
@@ -20,11 +22,14 @@ import { createTcpServer } from '../rcli/tcp.js';
 import { errorMessage } from '../util/errors.js';
 import { goLogTime } from '../util/go-time.js';
 import { lockDataDirectory } from './data-directory.js';
-import { listen, parseAddress } from './listen.js';
+import { checkFree, listen, parseAddress } from './listen.js';
 import { Server } from './server.js';
 
 /** How long replies under way may take once the daemon is to end, in milliseconds. */
 const DRAIN_MS = 5_000;
+
+/** What a server that listens everywhere calls its address: nothing that a browser could go to. */
+const EVERY_ADDRESS = /^(0\.0\.0\.0|\[::\])/;
 
 /** What the daemon is told on its command line. */
 export interface DaemonOptions {
@@ -36,6 +41,10 @@ export interface DaemonOptions {
   http: string;
   /** the mount driver to use; undefined for the first that works */
   driver: string | undefined;
+  /** the name of the bridge, or `none` */
+  bridge: string;
+  /** the bridge's address, `a.b.c.d/n`; empty for the one that it has, or a free one */
+  bip: string;
 }
 
 /** Runs until SIGTERM or SIGINT. Rejects, before anything listens, with what keeps it from running. */
@@ -48,6 +57,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     parseAddress(options.tcp),
     options.http === 'off' ? undefined : parseAddress(options.http),
   ];
+  // Before anything is made: a daemon that cannot be reached is of no use.
+  for (const address of [tcpAddress, httpAddress]) if (address !== undefined) await checkFree(address);
   const version = programVersion();
   const lxc = await lxcVersion();
   const directory = await lockDataDirectory(resolve(options.directory));
@@ -59,6 +70,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     },
     log,
   });
+  const { bridge, bip } = options;
+  const network = await NetworkManager.open({ bridge, bip, recordPath: directory.network, log });
   const poller = new Poller();
   const atExit = new Set([() => poller.interrupt()]);
   process.once('exit', () => atExit.forEach((undo) => undo()));
@@ -67,20 +80,37 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     layersPath: images.layers.path,
     driver,
     lxc: readLxcMachine(lxc),
+    network,
     poller,
     atExit,
     log,
   });
   await freeLayers(images, containers, log);
-  const server = new Server({ containers, images, version, lxcVersion: lxc, driver: driver.name });
+  let webUrl: string | undefined;
+  const server = new Server({
+    containers,
+    images,
+    version,
+    lxcVersion: lxc,
+    driver: driver.name,
+    network,
+    webUrl: () => webUrl,
+    log,
+  });
   const calls = new Calls(server, log);
 
   const ended = endSignal();
   const tcp = createTcpServer(calls, { name: 'tsdock', version }, log);
   const http = createHttpServer(calls, log);
   const listening = [`tcp ${await listen(tcp, tcpAddress)}`];
-  if (httpAddress !== undefined) listening.push(`http ${await listen(http, httpAddress)}`);
-  log(`tsdock ${version} on ${listening.join(', ')}: data ${directory.root}, driver ${driver.name}, lxc ${lxc}`);
+  if (httpAddress !== undefined) {
+    const bound = await listen(http, httpAddress);
+    listening.push(`http ${bound}`);
+    webUrl = `http://${bound.replace(EVERY_ADDRESS, hostname())}/web`;
+  }
+  log(
+    `tsdock ${version} on ${listening.join(', ')}: data ${directory.root}, driver ${driver.name}, lxc ${lxc}, bridge ${network.toString()}`,
+  );
 
   const signal = await ended;
   for (const each of [tcp, http]) each.close();

@@ -1,6 +1,6 @@
 // Addresses to listen on: what `HOST:PORT` says, and who has a port that is taken.
 
-import type { AddressInfo, Server } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { hasCode } from '../linux/libc.js';
 import { portOwner } from '../linux/port-owner.js';
 import { errorMessage } from '../util/errors.js';
@@ -17,6 +17,13 @@ export function parseAddress(text: string): Address {
   const port = Number(digits);
   if (digits === undefined || port > 65_535) throw new Error(`Invalid address "${text}": expected HOST:PORT`);
   return { host: bracketed ?? (plain || '127.0.0.1'), port };
+}
+
+/** Rejects as `listen` would, and leaves the address free. */
+export async function checkFree(address: Address): Promise<void> {
+  const server = createServer();
+  await listen(server, address);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** Listens, and resolves with `HOST:PORT` as it came out. Rejects with the address, why, and who has it. */

@@ -124,9 +124,9 @@ export abstract class LookCommands extends ChangeCommands {
   /** The three lines of 2013, then our own. */
   async CmdInfo(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
     if (info.parse(stdout, args) === undefined) return;
-    const { containers, images, version: own, lxcVersion, driver } = this.parts;
+    const { containers, images, version: own, lxcVersion, driver, network } = this.parts;
     stdout.write(`containers: ${containers.size}\nversion: ${own}\nimages: ${images.index.size}\n`);
-    stdout.write(`driver: ${driver}\nlxc: ${lxcVersion}\n`);
+    stdout.write(`driver: ${driver}\nlxc: ${lxcVersion}\nbridge: ${network.toString()}\n`);
   }
 
   async CmdVersion(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {

@@ -6,6 +6,7 @@
 import type { Container } from '../container/container.js';
 import type { Docker } from '../container/docker.js';
 import type { Store } from '../image/store.js';
+import type { NetworkManager } from '../network/network-manager.js';
 import type { Command } from '../rcli/command.js';
 
 /** What a server is made of. */
@@ -18,6 +19,11 @@ export interface ServerParts {
   readonly lxcVersion: string;
   /** the name of the mount driver in use */
   readonly driver: string;
+  readonly network: NetworkManager;
+  /** the address of the web page, once there is one */
+  readonly webUrl: () => string | undefined;
+  /** a line for the daemon's log */
+  readonly log: (line: string) => void;
 }
 
 /** See the head of the file. */

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { prepareCall, type PreparedCall } from '../../src/client/run-arguments.js';
+import type { Flag } from '../../src/rcli/command.js';
+import { CONTAINER_COMMANDS } from '../../src/server/container-commands.js';
+import { LOOK_COMMANDS } from '../../src/server/look-commands.js';
 
 function atTerminal(line: string): PreparedCall {
   return prepareCall(line.split(' '), true, false);
@@ -78,6 +81,15 @@ test('prepareCall() does not split the value of -c', () => {
 test('prepareCall() does not take the value of -c for a flag', () => {
   assert.equal(said(throughPipes('run -c -d base ls')), 'run -a -c -d base ls');
   assert.equal(throughPipes('run -c -i base cat').sendsInput, false);
+});
+
+test('prepareCall() knows every flag of run, start and attach that takes a value', () => {
+  for (const { name, flags } of [CONTAINER_COMMANDS.run, CONTAINER_COMMANDS.start, LOOK_COMMANDS.attach]) {
+    for (const [flag, { value }] of Object.entries<Flag>(flags)) {
+      if (typeof value === 'boolean') continue;
+      assert.equal(throughPipes(`${name} -a -${flag} -i base cat`).sendsInput, false, `${name} -${flag}`);
+    }
+  }
 });
 
 test('prepareCall() does not take the value of -c off before an original daemon', () => {

@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { configFromJSON, configToJSON, DEFAULT_TERM } from '../../src/container/config.js';
+import { configFromJSON, configToJSON, DEFAULT_TERM, type Config } from '../../src/container/config.js';
 import {
   objectIn,
   readJsonObject,
   readJsonObjectIfThere,
   withUnknownKeys,
 } from '../../src/container/container-file.js';
+import { DEFAULT_MODE } from '../../src/container/network-mode.js';
+import { parsePortSpec } from '../../src/network/port-spec.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 test('readJsonObject() reads an object', async (t) => {
@@ -72,13 +74,48 @@ test('withUnknownKeys() keeps the order of a map with keys like integers', () =>
 });
 
 test('configFromJSON() reads what configToJSON() wrote, keys of 2013 first', () => {
-  const config = { hostname: 'h', ramBytes: 5, hasTty: true, isStdinOpen: true, term: 'vt100' };
-  assert.deepEqual(configFromJSON(configToJSON(config), 'id'), config);
-  assert.deepEqual(Object.keys(configToJSON(config)), ['Hostname', 'Ram', 'Tty', 'OpenStdin', 'Term']);
+  const config: Config = {
+    hostname: 'h',
+    user: 'alice',
+    ramBytes: 5,
+    ports: ['80', '8080:81', '127.0.0.1:53:53/udp'].map(parsePortSpec),
+    hasTty: true,
+    isStdinOpen: true,
+    term: 'vt100',
+    mode: { type: 'container', id: '12345678' },
+  };
+  const json = configToJSON(config);
+  assert.deepEqual(configFromJSON(json, 'id'), config);
+  assert.deepEqual(Object.keys(json), [
+    'Hostname',
+    'User',
+    'Ram',
+    'Ports',
+    'Tty',
+    'OpenStdin',
+    'Term',
+    'PortSpecs',
+    'Net',
+  ]);
+  assert.deepEqual(json['Ports'], [80, 81, 53]);
 });
 
 test('configFromJSON() takes what is missing or of another type for a plain container', () => {
-  const plain = { hostname: 'id', ramBytes: 0, hasTty: false, isStdinOpen: false, term: DEFAULT_TERM };
+  const plain: Config = {
+    hostname: 'id',
+    user: '',
+    ramBytes: 0,
+    ports: [],
+    hasTty: false,
+    isStdinOpen: false,
+    term: DEFAULT_TERM,
+    mode: DEFAULT_MODE,
+  };
   assert.deepEqual(configFromJSON({}, 'id'), plain);
-  assert.deepEqual(configFromJSON({ Hostname: '', Ram: '5', Tty: 1, OpenStdin: 'true', Term: null }, 'id'), plain);
+  const wrong = { Hostname: '', Ram: '5', Ports: ['x', 0], Tty: 1, OpenStdin: 'true', Term: null, Net: 'moon' };
+  assert.deepEqual(configFromJSON(wrong, 'id'), plain);
+});
+
+test('configFromJSON() gives the ports of an original public ones', () => {
+  assert.deepEqual(configFromJSON({ Ports: [80, 443] }, 'id').ports, ['80', '443'].map(parsePortSpec));
 });

@@ -3,9 +3,12 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Container } from '../../src/container/container.js';
+import { DEFAULT_MODE } from '../../src/container/network-mode.js';
 import { Docker } from '../../src/container/docker.js';
 import { pickDriver } from '../../src/filesystem/pick-driver.js';
 import { Store } from '../../src/image/store.js';
+import { NO_BRIDGE } from '../../src/network/bridge.js';
+import { NetworkManager } from '../../src/network/network-manager.js';
 import { Poller } from '../../src/linux/poller.js';
 import { readLxcMachine } from '../../src/lxc/lxc-config.js';
 import { lxcVersion } from '../../src/lxc/lxc-start.js';
@@ -33,6 +36,7 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     layersPath: images.layers.path,
     driver,
     lxc: readLxcMachine(await lxcVersion()),
+    network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined }),
     poller,
     atExit,
     log: () => undefined,
@@ -41,7 +45,15 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     containers,
     atExit,
     run: async (path = '', ...args) => {
-      const config = { ramBytes: 0, hasTty: false, isStdinOpen: false, term: 'dumb' };
+      const config = {
+        user: '',
+        ramBytes: 0,
+        ports: [],
+        hasTty: false,
+        isStdinOpen: false,
+        term: 'dumb',
+        mode: DEFAULT_MODE,
+      };
       const container = await containers.create({ path, args, layers: image.layers, config, userData: {} });
       await container.start();
       return container;

@@ -194,7 +194,8 @@ test('restart and rm of a frozen container wait until it is thawed', async () =>
 });
 
 test('rm of a stopped container waits for whileFrozen()', async () => {
-  const container = await startCounter('echo x; sleep 0.1; echo y');
+  const container = await open.run('true');
+  ids.push(container.id);
   await container.wait();
   let removed: Promise<void> | undefined;
   await container.whileFrozen(async () => {

@@ -13,7 +13,7 @@ import { PROGRAM, TestDaemon, until } from '../harness.js';
 function refusal(args: string[], options: { env?: NodeJS.ProcessEnv; uid?: number } = {}): string {
   const directory = mkdtempSync(join(tmpdir(), 'tsdock-test-'));
   try {
-    const given = ['-d', '-g', directory, '-H', '127.0.0.1:0', '--http', 'off', ...args];
+    const given = ['-d', '-g', directory, '--bridge', 'none', '-H', '127.0.0.1:0', '--http', 'off', ...args];
     const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...given], { timeout: 20_000, ...options });
     assert.equal(status, 1, stderr.toString());
     return stderr.toString();

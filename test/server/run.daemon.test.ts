@@ -95,6 +95,21 @@ test('run without an image and a command is a shell of base: here the image has 
   assert.match(await daemon.callWith('', 'run'), /Unable to locate \/bin\/bash\r\n$/);
 });
 
+test('run -u runs as a user of the image, by uid or by name, with and without a terminal', async () => {
+  for (const user of ['alice', '1000']) {
+    assert.equal(await daemon.call('run', '-a', '-u', user, 'base', 'sh', '-c', 'id -u; id -g'), '1000\n1001\n');
+  }
+  assert.equal(await daemon.call('run', '-a', '-t', '-u', 'alice', 'base', 'id', '-u'), '1000\r\n');
+  const result = await daemon.tsdock(['run', '-u', 'alice', 'base', 'id', '-u']);
+  assert.deepEqual(result, { status: 0, stdout: '1000\n', stderr: '' });
+});
+
+test('run -u of nobody in the image ends with status 1, and one line that says so', async () => {
+  const result = await daemon.tsdock(['run', '-u', 'mallory', 'base', 'id']);
+  assert.equal(result.status, 1);
+  assert.match(result.stderr, /^[\d/]+ [\d:]+ Unable to find user mallory: user: unknown user mallory\n$/);
+});
+
 test('run refuses a terminal type that could not stand in a configuration', async () => {
   const socket = await daemon.connect();
   const tty = { rows: 24, cols: 80, term: 'x\nlxc.hook.start = /bin/evil' };
@@ -120,5 +135,7 @@ test('config.json and userdata.json have the keys and the order of 2013', async 
   const image = (await daemon.call('images', '-q', 'base')).trim();
   assert.equal(read('userdata.json'), `{"comment":"my \\u003cnote\\u003e","image":"${image}"}`);
   const config = JSON.parse(read('config.json')) as Record<string, unknown>;
-  assert.deepEqual(Object.keys(config), ['Id', 'Root', 'Created', 'Path', 'Args', 'Config', 'Filesystem', 'State']);
+  assert.deepEqual(Object.keys(config), [
+    ...['Id', 'Root', 'Created', 'Path', 'Args', 'Config', 'Filesystem', 'State', 'NetworkSettings', 'SysInitPath'],
+  ]);
 });

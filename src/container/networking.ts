@@ -1,0 +1,135 @@
+// The network of one run: what its mode gives it, before it begins; what LXC is told of that; and what a later daemon
+// finds.
+//
+// 2013: container.go, Container.allocateNetwork and Container.releaseNetwork
+
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LxcNetwork, OwnFile } from '../lxc/lxc-config.js';
+import { formatCidr, formatIpv4 } from '../network/ipv4.js';
+import {
+  hardwareAddress,
+  interfaceFromJSON,
+  interfaceToJSON,
+  type NetworkInterface,
+} from '../network/network-interface.js';
+import { errorMessage } from '../util/errors.js';
+import { removeInterface } from '../network/remove-interface.js';
+import { goMarshal } from '../util/go-json.js';
+import type { Config } from './config.js';
+import { hasNetworkOf } from '../linux/process.js';
+import { readJsonObjectIfThere } from './container-file.js';
+import { writeEtcFiles } from './etc-files.js';
+import type { NetworkMode } from './network-mode.js';
+import type { Runtime } from './runtime.js';
+
+/** How long the end of a run waits for its ports to be taken back, in milliseconds. */
+const GIVE_BACK_MS = 5_000;
+/** The copy of a run's interface, in the container's folder. */
+const FILE = 'network.json';
+
+/** A container that is being started. */
+interface Networked {
+  readonly id: string;
+  /** its folder */
+  readonly root: string;
+  readonly config: Config;
+  readonly filesystem: { readonly rootfs: string };
+  readonly network: NetworkInterface | undefined;
+}
+
+/** An interface on the bridge where the mode is to have one, undefined otherwise. Rejects with nothing taken. 2013: Container.allocateNetwork */
+export async function allocateNetwork(
+  id: string,
+  { mode, ports }: Pick<Config, 'mode' | 'ports'>,
+  { network }: Runtime,
+): Promise<NetworkInterface | undefined> {
+  if (mode.type !== 'bridge') return undefined;
+  if (!network.isThere && !mode.isAsked && ports.length === 0) return undefined;
+  return network.allocate(id, ports);
+}
+
+/**
+ * What LXC is to make of it, and the files below /etc that tell the program, which are written here. Rejects where the
+ * container whose network is to be shared does not run.
+ */
+export async function prepareNetwork(
+  { id, root, config, filesystem, network }: Networked,
+  runtime: Runtime,
+): Promise<{ network: LxcNetwork; files: OwnFile[] }> {
+  const { mode, hostname } = config;
+  const other = mode.type === 'container' ? await runtime.running(mode.id) : undefined;
+  const lxc = other === undefined ? ownNetwork(id, mode, network) : sharedNetwork(other.pid);
+  const address = (network ?? other?.network)?.address.address;
+  const files = await writeEtcFiles({
+    root,
+    rootfs: filesystem.rootfs,
+    hostname,
+    address: address === undefined ? undefined : formatIpv4(address),
+    isHostNetwork: lxc.type === 'host',
+    resolvConf: await runtime.network.resolvConf(lxc.type === 'host'),
+  });
+  return { network: lxc, files };
+}
+
+/**
+ * Leaves a copy of the interface in the container's folder, for a daemon that comes after this one was killed. It need not
+ * be on the disk: a machine that loses its memory loses its containers too.
+ */
+export async function keepNetwork(root: string, network: NetworkInterface | undefined): Promise<void> {
+  const path = join(root, FILE);
+  if (network === undefined) await rm(path, { force: true });
+  else await writeFile(path, goMarshal(interfaceToJSON(network)), { mode: 0o600 });
+}
+
+/** The interface of a container that an earlier daemon started and that runs. Undefined where it has none. */
+export async function adoptNetwork(
+  id: string,
+  root: string,
+  { network, log }: Runtime,
+): Promise<NetworkInterface | undefined> {
+  try {
+    const json = await readJsonObjectIfThere(join(root, FILE));
+    if (Object.keys(json).length === 0) return undefined;
+    const adopted = interfaceFromJSON(json);
+    await network.adopt(id, adopted);
+    return adopted;
+  } catch (error) {
+    log(`container ${id}: ${errorMessage(error)}`); // it runs all the same
+    return undefined;
+  }
+}
+
+/**
+ * Gives back what a run had of the bridge, once nothing of it is left there. Resolves when that is done, or takes too long:
+ * then it goes on, and the end of the run need not wait. Never rejects: the daemon's log is told.
+ */
+export async function giveBack(id: string, given: NetworkInterface, { network, log }: Runtime): Promise<void> {
+  const done = removeInterface(hostInterfaceOf(id))
+    .catch((error: unknown) => log(`container ${id}: ${errorMessage(error)}`))
+    .then(() => network.release(given));
+  const expiry = new AbortController();
+  const late = sleep(GIVE_BACK_MS, undefined, { signal: expiry.signal }).catch(() => undefined); // it is done in time
+  await Promise.race([done, late]);
+  expiry.abort();
+}
+
+/** The name of the end of its interface that is on the bridge. */
+export function hostInterfaceOf(id: string): string {
+  return `veth${id}`;
+}
+
+function ownNetwork(id: string, mode: NetworkMode, network: NetworkInterface | undefined): LxcNetwork {
+  if (mode.type === 'host') return { type: 'host' };
+  if (network === undefined) return { type: 'empty' };
+  const { bridge, address, gateway } = network;
+  const hostInterface = hostInterfaceOf(id);
+  const mac = hardwareAddress(network);
+  return { type: 'veth', bridge, hostInterface, mac, address: formatCidr(address), gateway: formatIpv4(gateway) };
+}
+
+/** Who shares the network of a container that has the host's must be kept from changing it, too. */
+function sharedNetwork(pid: number): LxcNetwork {
+  return hasNetworkOf(pid) ? { type: 'host' } : { type: 'share', pid };
+}
