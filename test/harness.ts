@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { connect, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,8 @@ import { mountPointsBelow, umountBelow } from './mounts.js';
 /** The compiled program. TSDOCK_PROGRAM names another one to test. */
 export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
 const DEADLINE_MS = 20_000;
+const CLEAN_UP_TRIES = 20;
+const CLEAN_UP_DELAY_MS = 50;
 
 // A test run that is ended from outside cleans up as well: 'exit' comes only where somebody calls for it.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
@@ -29,6 +31,29 @@ export interface ClientResult {
   stderr: string;
 }
 
+/** Where a daemon runs that is to have a network: what of a TestMachine (network/test-machine.ts) it needs. */
+export interface TestNetwork {
+  /** the command that runs another one there */
+  readonly enter: readonly string[];
+  /** its address, as this process reaches it */
+  readonly address: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Told of a data directory before anything is in it. */
+  guard(directory: string): void;
+  /** What is mounted below a folder there, where such a daemon has mounts of its own. */
+  mountsBelow?(directory: string): string[];
+  /** Takes off the machine what is left of an ended daemon that had this data directory. */
+  clean(directory: string): Promise<void>;
+}
+
+/** How a daemon is started. Without a network of its own it has no bridge. */
+export interface TestDaemonOptions {
+  args?: string[];
+  directory?: string;
+  withImage?: boolean;
+  network?: TestNetwork;
+}
+
 /** See the head of the file. */
 export class TestDaemon {
   log = '';
@@ -36,19 +61,23 @@ export class TestDaemon {
   tcp = { host: '127.0.0.1', port: 0 };
   http = '';
   readonly #args: readonly string[];
+  readonly #network: TestNetwork | undefined;
   #process: ChildProcess | undefined;
   readonly #onExit = (): void => this.#cleanUp();
 
-  private constructor(directory: string, args: readonly string[]) {
+  private constructor(directory: string, { args = [], network }: TestDaemonOptions) {
     this.directory = directory;
-    this.#args = args;
+    this.#args = network === undefined ? ['--bridge', 'none', ...args] : args;
+    this.#network = network;
+    if (network !== undefined) this.tcp.host = network.address;
+    network?.guard(directory);
     process.once('exit', this.#onExit);
   }
 
   /** Starts a daemon with the image `base` in it, and more arguments where wanted. */
-  static async start(options: { args?: string[]; directory?: string; withImage?: boolean } = {}): Promise<TestDaemon> {
+  static async start(options: TestDaemonOptions = {}): Promise<TestDaemon> {
     const directory = options.directory ?? (await realpath(await mkdtemp(join(tmpdir(), 'tsdock-test-'))));
-    const daemon = new TestDaemon(directory, options.args ?? []);
+    const daemon = new TestDaemon(directory, options);
     await daemon.begin();
     if (options.withImage !== false) assert.match(await daemon.callWith(fixtureTar(), 'put', 'base'), /^base:/);
     return daemon;
@@ -63,7 +92,9 @@ export class TestDaemon {
     const { host, port } = this.tcp;
     const http = this.http === '' ? '127.0.0.1:0' : this.http;
     const args = [PROGRAM, '-d', '-g', this.directory, '-H', `${host}:${port}`, '--http', http, ...this.#args];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const [command = '', ...words] = [...(this.#network?.enter ?? []), process.execPath, ...args];
+    const env = this.#network?.environment ?? process.env;
+    const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true, env });
     this.#process = child;
     // A test that fails to close its daemon must end all the same; `#cleanUp` then ends the daemon.
     child.unref();
@@ -74,7 +105,7 @@ export class TestDaemon {
       this.log += chunk.toString();
     });
     await until(() => / on tcp /.test(began) || child.exitCode !== null, 'the daemon listens');
-    const [, boundPort, boundHttp] = / on tcp 127\.0\.0\.1:(\d+)(?:, http (\S+))?: data/.exec(began) ?? [];
+    const [, boundPort, boundHttp] = / on tcp [\d.]+:(\d+)(?:, http (\S+))?: data/.exec(began) ?? [];
     assert.ok(boundPort !== undefined, `the daemon did not start: ${began}`);
     this.tcp = { host, port: Number(boundPort) };
     this.http = boundHttp ?? 'off';
@@ -100,7 +131,9 @@ export class TestDaemon {
     const ids = (await this.call('ps', '-a', '-q')).split('\n').filter(Boolean);
     if (ids.length > 0) assert.equal(await this.call('rm', '-f', ...ids), '');
     assert.equal(await this.end(), 0, `the daemon did not end cleanly: ${this.log}`);
-    const left = [...mountsBelow(this.directory), ...processesOf(this.directory), ...cgroupsOf(ids)];
+    await this.#network?.clean(this.directory);
+    const mounts = this.#network?.mountsBelow?.(this.directory) ?? mountsBelow(this.directory);
+    const left = [...mounts, ...processesOf(this.directory), ...cgroupsOf(ids)];
     this.#cleanUp();
     process.off('exit', this.#onExit);
     await rm(this.directory, { recursive: true, force: true });
@@ -160,19 +193,43 @@ export class TestDaemon {
     return (await this.call('wait', id)).trim();
   }
 
-  /** Kills what belongs to the directory and unmounts what is mounted below it. */
   #cleanUp(): void {
     this.#process?.kill('SIGKILL');
-    for (const line of processesOf(this.directory)) {
-      try {
-        process.kill(Number(line.split(' ')[1]), 'SIGKILL');
-      } catch {
-        // it has ended by itself
-      }
+    cleanUp(this.directory);
+  }
+}
+
+/** Kills what belongs to a data directory, unmounts what is mounted below it, and takes it away, with its containers' cgroups. */
+export function cleanUp(directory: string): void {
+  const containers = join(directory, 'containers');
+  const ids = existsSync(containers) ? readdirSync(containers) : [];
+  for (const line of processesOf(directory)) {
+    try {
+      process.kill(Number(line.split(' ')[1]), 'SIGKILL');
+    } catch {
+      // it has ended by itself
     }
-    umountBelow(this.directory);
-    // What was killed takes a moment to go.
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  }
+  umountBelow(directory);
+  // What was killed takes a moment to go, and an exit waits for no promise.
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (const line of cgroupsOf(ids)) {
+    for (let tries = CLEAN_UP_TRIES; tries > 0 && !isGroupRemoved(line.slice('cgroup '.length)); tries--) {
+      Atomics.wait(clock, 0, 0, CLEAN_UP_DELAY_MS);
+    }
+  }
+  rmSync(directory, { recursive: true, force: true, maxRetries: CLEAN_UP_TRIES, retryDelay: CLEAN_UP_DELAY_MS });
+}
+
+/** Removes a cgroup, which goes by rmdir alone, its children first, and not before its last process has gone. */
+function isGroupRemoved(group: string): boolean {
+  try {
+    const children = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    if (!children.every(({ name }) => isGroupRemoved(join(group, name)))) return false;
+    rmdirSync(group);
+    return true;
+  } catch {
+    return !existsSync(group);
   }
 }
 

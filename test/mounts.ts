@@ -3,9 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The mount points below a folder, as this process sees them, in the order in which they were made. */
-export function mountPointsBelow(folder: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+/** The mount points below a folder, as this or another process sees them, in the order in which they were made. */
+export function mountPointsBelow(folder: string, pid: number | 'self' = 'self'): string[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .split('\n')
     .map((line) =>
       (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
