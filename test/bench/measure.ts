@@ -13,22 +13,38 @@ export interface Measured {
   bound: number;
 }
 
+/** Something that is done again and again. */
+export type Action<Result> = (run: number) => Promise<Result>;
+
 /** Runs each side `runs` times, in turn, and gives the median duration of each, in milliseconds. */
-export async function inTurn<T extends string>(
-  sides: Readonly<Record<T, (run: number) => Promise<void>>>,
+export function inTurn<T extends string>(
+  sides: Readonly<Record<T, Action<void>>>,
   runs: number,
 ): Promise<Record<T, number>> {
   const names = Object.keys(sides) as T[]; // an object literal has no other keys
-  const durations = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<T, number[]>;
+  const timed = names.map((name) => [name, (run: number) => duration(() => sides[name](run))]);
+  return figuresInTurn(Object.fromEntries(timed) as Record<T, Action<number>>, runs); // the same keys
+}
+
+/** The same for sides that know their figure themselves. */
+export async function figuresInTurn<T extends string>(
+  sides: Readonly<Record<T, Action<number>>>,
+  runs: number,
+): Promise<Record<T, number>> {
+  const names = Object.keys(sides) as T[]; // an object literal has no other keys
+  const figures = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<T, number[]>;
   for (let run = 0; run < runs; run++) {
     // Not always the same one first: what is left in caches helps the second.
-    for (const name of run % 2 === 0 ? names : [...names].reverse()) {
-      const startedAt = performance.now();
-      await sides[name](run);
-      durations[name].push(performance.now() - startedAt);
-    }
+    for (const name of run % 2 === 0 ? names : [...names].reverse()) figures[name].push(await sides[name](run));
   }
-  return Object.fromEntries(names.map((name) => [name, median(durations[name])])) as Record<T, number>;
+  return Object.fromEntries(names.map((name) => [name, median(figures[name])])) as Record<T, number>;
+}
+
+/** How long that takes, in milliseconds. */
+export async function duration(action: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await action();
+  return performance.now() - startedAt;
 }
 
 /** The middle one. */
