@@ -134,8 +134,10 @@ export class Container {
     const temporary = join(runtime.containersPath, temporaryName(id));
     try {
       await mkdir(temporary, { mode: 0o700 });
-      await writeNewFile(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE);
-      await writeNewFile(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE);
+      await Promise.all([
+        writeNewFile(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE),
+        writeNewFile(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE),
+      ]);
       await rename(temporary, root);
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });

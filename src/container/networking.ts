@@ -3,7 +3,7 @@
 //
 // 2013: container.go, Container.allocateNetwork and Container.releaseNetwork
 
-import { rm, writeFile } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LxcNetwork, OwnFile } from '../lxc/lxc-config.js';
@@ -77,10 +77,10 @@ export async function prepareNetwork(
  * Leaves a copy of the interface in the container's folder, for a daemon that comes after this one was killed. It need not
  * be on the disk: a machine that loses its memory loses its containers too.
  */
-export async function keepNetwork(root: string, network: NetworkInterface | undefined): Promise<void> {
+export function keepNetwork(root: string, network: NetworkInterface | undefined): void {
   const path = join(root, FILE);
-  if (network === undefined) await rm(path, { force: true });
-  else await writeFile(path, goMarshal(interfaceToJSON(network)), { mode: 0o600 });
+  if (network === undefined) rmSync(path, { force: true });
+  else writeFileSync(path, goMarshal(interfaceToJSON(network)), { mode: 0o600 });
 }
 
 /** The interface of a container that an earlier daemon started and that runs. Undefined where it has none. */

@@ -6,7 +6,7 @@
 //
 // 2013: container.go, Container.Start, start, startPty and monitor
 
-import { rm, writeFile } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { processExit } from '../linux/process-exit.js';
@@ -229,11 +229,11 @@ async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, use
   const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files };
   const text = await lxcConfig(settings, runtime.lxc);
   const configPath = join(root, 'config.lxc');
-  await writeFile(configPath, text, { mode: 0o644 });
+  writeFileSync(configPath, text, { mode: 0o644 });
   step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
-  await keepNetwork(root, subject.network);
+  keepNetwork(root, subject.network);
   const logPath = lxcLogPath(subject);
-  await rm(logPath, { force: true }); // the end of an earlier run would be taken for this one's
+  rmSync(logPath, { force: true }); // the end of an earlier run would be taken for this one's
   const process = await spawnLxcStart({
     id,
     lxcPath: runtime.containersPath,
