@@ -73,3 +73,25 @@ test('PortMapper.ready() writes what an earlier daemon had and is on record', as
   await written;
   assert.deepEqual(filter.written, [[7]]);
 });
+
+test('PortMapper tries again what could not be written, until it is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const filter = new SlowFilter();
+  const mapper = new PortMapper(filter, refuse);
+  const mapped = mapping(1);
+  const done = mapper.map([mapped]);
+  await filter.end();
+  await done;
+  const failed = assert.rejects(mapper.unmap([mapped]), /^Error: locked$/);
+  await filter.end(new Error('locked'));
+  await failed;
+  for (const problem of [new Error('still locked'), undefined]) {
+    await new Promise(setImmediate);
+    t.mock.timers.tick(1_000);
+    await filter.end(problem);
+  }
+  await new Promise(setImmediate);
+  t.mock.timers.tick(10_000);
+  await new Promise(setImmediate);
+  assert.deepEqual(filter.written, [[1], [], [], []]);
+});
