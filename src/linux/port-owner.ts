@@ -111,12 +111,12 @@ function commandOf(pid: number): string {
   return command.length > COMMAND_LENGTH ? `${command.slice(0, COMMAND_LENGTH)}…` : command;
 }
 
-/** Undefined where the process, or its descriptor, has gone in between, or is not ours to look at. */
+/** Undefined where the process, or its descriptor, has gone in between, is not ours to look at, or is a file too deep down to name. */
 function ifThere<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined;
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
 }

@@ -4,10 +4,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket, type SocketType } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { portOwner } from '../../src/linux/port-owner.js';
+import { removeTree } from '../../src/linux/remove-tree.js';
 import { until } from '../harness.js';
 
 /** A TCP server on a free port; closed after the test. */
@@ -46,6 +49,25 @@ test('portOwner() finds who has a UDP port, and does not take it for one of TCP'
     assert.equal(portOwner('tcp', port), undefined);
   }
   assert.equal(portOwner('udp', await listenOn(t, '127.0.0.1')), undefined);
+});
+
+test('portOwner() passes over a descriptor whose path is longer than the kernel tells', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tsdock-test-'));
+  t.after(() => removeTree(folder));
+  const dig = `const fs = require('node:fs');
+    for (let depth = 0; depth < 25; depth++) { fs.mkdirSync('n'.repeat(200)); process.chdir('n'.repeat(200)); }
+    console.log(fs.openSync('.'));
+    process.stdin.resume();`;
+  const child = spawn(process.execPath, ['-e', dig], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [fd] = (await once(child.stdout, 'data')) as [Buffer];
+  assert.throws(() => readlinkSync(`/proc/${child.pid}/fd/${fd.toString().trim()}`), { code: 'ENAMETOOLONG' });
+  // A process that comes later is looked at later.
+  const listen = `const server = require('node:net').createServer().listen(0, () => console.log(server.address().port))`;
+  const owner = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => owner.kill('SIGKILL'));
+  const [port] = (await once(owner.stdout, 'data')) as [Buffer];
+  assert.equal(portOwner('tcp', Number(port.toString()))?.pid, owner.pid);
 });
 
 test('portOwner() with an address passes over who does not keep others from it', async (t) => {
