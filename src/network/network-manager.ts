@@ -155,8 +155,10 @@ export class NetworkManager {
   async adopt(owner: string, given: NetworkInterface): Promise<void> {
     const mappings = mappingsOf(given);
     this.#interfaces.set(given, mappings);
-    if (given.bridge === this.#network?.bridge.name) this.#network.addresses.claim(given.address.address);
-    else this.#log(`container ${owner} runs on bridge ${given.bridge}, which others do not join any more`);
+    const { bridge, addresses } = this.#network ?? {};
+    if (given.bridge === bridge?.name) addresses?.claim(given.address.address);
+    else if (bridge !== undefined)
+      this.#log(`container ${owner} runs on bridge ${given.bridge}, not on ${bridge.name}`);
     if (mappings.length > 0) this.#mapperOf(given.bridge).claim(mappings);
     await this.#ports.claim(owner, given.ports, this.#log);
   }
