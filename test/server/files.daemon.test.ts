@@ -245,6 +245,9 @@ test('umount works when callers of cat and write have broken off (D19)', { timeo
   writing.write('half');
   for (const call of [reading, writing, response]) call.on('error', () => undefined);
   await until(() => openInTrees().length >= 6, 'all six have begun');
+  for (const path of ['/data/half', '/data/half-http']) {
+    await until(async () => (await daemon.call('cat', id, path)) === 'half', 'it has come');
+  }
   for (const socket of open) socket.destroy();
   for (const call of [reading, writing]) call.destroy();
   await until(() => openInTrees().length === 0, 'nothing is open any more');
