@@ -40,7 +40,8 @@ export function fixtureTar(): Buffer {
   }
 }
 
-function busybox(): string {
+/** Where the static busybox is. */
+export function busybox(): string {
   const path = ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox'].find((candidate) => existsSync(candidate));
   if (path === undefined)
     throw new Error('Cannot make the test image: busybox (package busybox-static) is not installed');

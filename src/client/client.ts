@@ -5,6 +5,7 @@
 
 import { constants } from 'node:os';
 import { daemonAddress, type DaemonAddress } from './address.js';
+import { ask } from './ask.js';
 import { connect } from './connection.js';
 import { FramedCall, outputFlushed, type LineTerminal } from './framed-call.js';
 import { plainCall } from './plain-call.js';
@@ -23,12 +24,14 @@ export async function runClient(words: readonly string[], addressText: string): 
   const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
   const socket = await connect(address);
   const call = await FramedCall.begin(socket, address, prepared.words, lineTerminal());
-  if (call === undefined) {
-    const again = await connect(address);
-    return plainCall(again, prepared.wordsForOriginal, prepared.sendsInput ? process.stdin : undefined);
-  }
   const undo: Remover[] = [];
   try {
+    if (call === undefined) {
+      const again = await connect(address);
+      if (isRaw) undo.push(await takeTerminal());
+      const input = prepared.sendsInput ? process.stdin : undefined;
+      return await plainCall(again, address, prepared.wordsForOriginal, input);
+    }
     if (isRaw) undo.push(await takeTerminal());
     else if (prepared.isAttached) undo.push(passSignals(call));
     if (prepared.isAttached) undo.push(followWindow(call));
@@ -38,7 +41,7 @@ export async function runClient(words: readonly string[], addressText: string): 
     return status;
   } finally {
     for (const remove of undo) remove();
-    call.close();
+    call?.close();
   }
 }
 
@@ -48,18 +51,7 @@ async function hasTty(prepared: PreparedCall, address: DaemonAddress): Promise<b
   if (word.toLowerCase() === 'run') return prepared.hasTty;
   const name = rest.find((arg) => !arg.startsWith('-'));
   if (name === undefined) return false;
-  const record = await ask(address, ['inspect', name]);
-  return record !== undefined && /^ {8}"Tty": true/m.test(record);
-}
-
-/** The reply of a call as text; undefined where the daemon is an original one, which takes no such question before a call. */
-async function ask(address: DaemonAddress, words: string[]): Promise<string | undefined> {
-  const pieces: Buffer[] = [];
-  const call = await FramedCall.begin(await connect(address), address, words, undefined, (piece) => pieces.push(piece));
-  if (call === undefined) return undefined;
-  await call.status;
-  call.close();
-  return Buffer.concat(pieces).toString('utf8');
+  return /^ {8}"Tty": true/m.test(await ask(address, ['inspect', name]));
 }
 
 /** The terminal on our output, for the call line. */

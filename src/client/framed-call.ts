@@ -34,7 +34,8 @@ export class FramedCall {
 
   /**
    * Makes the call on an open connection. Resolves once the daemon has said hello, with undefined where it is an
-   * original one: then nothing was done, and the connection is closed. Output goes to this process's own.
+   * original one: then nothing was done, and the connection is closed. Output goes to this process's own, unless it is
+   * taken.
    */
   static async begin(
     socket: Socket,
@@ -42,6 +43,7 @@ export class FramedCall {
     words: string[],
     tty: LineTerminal | undefined,
     onStdout: OutputTaker = (piece) => output(socket, process.stdout, piece),
+    onStderr: OutputTaker = (piece) => output(socket, process.stderr, piece),
   ): Promise<FramedCall | undefined> {
     const decoder = new FrameDecoder();
     let onHello: (isTsdock: boolean) => void = () => undefined;
@@ -58,7 +60,7 @@ export class FramedCall {
     const status = new Promise<number>((resolve, reject) => {
       const take = ({ type, payload }: Frame): void => {
         if (type === FrameType.stdout) onStdout(payload);
-        else if (type === FrameType.stderr) output(socket, process.stderr, payload);
+        else if (type === FrameType.stderr) onStderr(payload);
         else if (type === FrameType.status) resolve(statusOf(payload));
       };
       socket.on('data', (chunk: Buffer) => {

@@ -6,7 +6,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { hasCode } from '../linux/libc.js';
-import { fromParsed, goMarshal, type GoValue } from '../util/go-json.js';
+import { goMarshal, membersFromParsed, type GoValue } from '../util/go-json.js';
 
 /** Both files have this mode in the original. */
 export const CONTAINER_FILE_MODE = 0o700;
@@ -48,16 +48,13 @@ export function withUnknownKeys(known: Readonly<Record<string, GoValue>>, read: 
 }
 
 function merge(known: Readonly<Record<string, GoValue>>, read: JsonObject): GoValue {
-  const merged: Record<string, GoValue> = {};
-  for (const [key, value] of Object.entries(known)) {
+  const merged = Object.entries(known).map(([key, value]): [string, GoValue] => {
     const before = read[key];
     // One level down as well: Config, Filesystem and State are objects that may hold more than is known here.
-    merged[key] = isKnownObject(value) && isObject(before) ? merge(value, before) : value;
-  }
-  for (const [key, value] of Object.entries(read)) {
-    if (!Object.hasOwn(known, key)) merged[key] = fromParsed(value);
-  }
-  return merged;
+    return [key, isKnownObject(value) && isObject(before) ? merge(value, before) : value];
+  });
+  const unknown = Object.entries(read).filter(([key]) => !Object.hasOwn(known, key));
+  return { ...Object.fromEntries(merged), ...membersFromParsed(Object.fromEntries(unknown)) };
 }
 
 function isObject(value: unknown): value is JsonObject {

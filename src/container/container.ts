@@ -275,6 +275,7 @@ export class Container {
    * Thaws it whatever happens. `body` must not stop, start, freeze or remove it: these wait for its end.
    */
   async whileFrozen<T>(body: () => Promise<T>): Promise<T> {
+    // DIFFERS D33: the original packed what a running program was still writing.
     // What changes whether it runs comes first; a kill could not end a frozen process.
     for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy.catch(() => undefined);
     if (this.#isRetired) throw new Error(`No such container: ${this.id}`);

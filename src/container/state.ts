@@ -1,6 +1,7 @@
 // Whether a container runs, and how it ended. Many wait for the end; only two functions write.
 //
-// The rule that must hold: `setRunning` is called by Container.start alone, `setStopped` by its monitor alone.
+// The rule that must hold: `setRunning` is called by the start of a run alone, `setStopped` at its end alone, or by
+// Container.giveUp where no run is to be found.
 //
 // 2013: state.go, State
 

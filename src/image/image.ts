@@ -1,10 +1,10 @@
 // One version of an image: a name, and the layers that make it, top first.
 //
-// 2013: image/image.go, Image, NewImage and IdParts
+// 2013: image/image.go, Image, NewImage and generateImageId
 
 import { basename } from 'node:path';
 import { layerPaths } from '../filesystem/layer-paths.js';
-import type { GoValue } from '../util/go-json.js';
+import { membersFromParsed, type GoValue } from '../util/go-json.js';
 import { goTimeMs, ZERO_TIME } from '../util/go-time.js';
 import { imageHash } from '../util/ids.js';
 
@@ -18,6 +18,8 @@ export interface Image {
   readonly created: string;
   /** the id of the image that it was made from; empty where there is none */
   readonly parent: string;
+  /** what else index.json says of it, which is kept */
+  readonly unknown?: Readonly<Record<string, GoValue>>;
 }
 
 /** A new version of the image `name`, made of these layers. */
@@ -32,8 +34,8 @@ export function imageCreatedMs(image: Image): number {
 }
 
 /** As in index.json, and as `inspect` prints it. */
-export function imageToJSON({ id, layers, created, parent }: Image): Record<string, GoValue> {
-  return { Id: id, Layers: layers, Created: created, Parent: parent };
+export function imageToJSON({ id, layers, created, parent, unknown }: Image): Record<string, GoValue> {
+  return { Id: id, Layers: layers, Created: created, Parent: parent, ...unknown };
 }
 
 /**
@@ -42,7 +44,7 @@ export function imageToJSON({ id, layers, created, parent }: Image): Record<stri
  */
 export function imageFromJSON(json: unknown, layersPath: string): Image | undefined {
   if (json === null || typeof json !== 'object') return undefined;
-  const { Id, Layers, Created, Parent } = json as Readonly<Record<string, unknown>>; // each member is checked below
+  const { Id, Layers, Created, Parent, ...rest } = json as Readonly<Record<string, unknown>>; // each is checked below
   if (typeof Id !== 'string' || !Array.isArray(Layers)) return undefined;
   const layers = layerPaths(layersPath, Layers);
   if (layers.length !== Layers.length) return undefined;
@@ -52,5 +54,6 @@ export function imageFromJSON(json: unknown, layersPath: string): Image | undefi
     layers,
     created: text(Created, ZERO_TIME),
     parent: text(Parent, ''),
+    ...(Object.keys(rest).length === 0 ? {} : { unknown: membersFromParsed(rest) }),
   };
 }

@@ -11,7 +11,7 @@ import { copyFile, readFile } from 'node:fs/promises';
 import { hasCode } from '../linux/libc.js';
 import { writeFileAtomically } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
-import { fromParsed, goMarshal, type GoValue } from '../util/go-json.js';
+import { goMarshal, membersFromParsed, type GoValue } from '../util/go-json.js';
 import { step } from '../util/steps.js';
 import { imageFromJSON, imageToJSON, newImage, type Image } from './image.js';
 import { matchNames } from './match-names.js';
@@ -59,8 +59,10 @@ export class Index {
     if (!isWhole && !existsSync(aside)) await copyFile(path, aside);
     const damage = existsSync(aside) ? `${path} held what is no image, see ${aside}` : undefined;
     const unknown = Object.entries(read ?? {}).filter(([key]) => !KNOWN_KEYS.includes(key));
-    const kept = Object.fromEntries(unknown.map(([key, value]) => [key, fromParsed(value)]));
-    return new Index(path, names, kept, { isMissing: read === undefined, damage });
+    return new Index(path, names, membersFromParsed(Object.fromEntries(unknown)), {
+      isMissing: read === undefined,
+      damage,
+    });
   }
 
   /** The image of that id, or the newest of that name; undefined where there is none. 2013: Index.Find */

@@ -78,7 +78,11 @@ export interface LxcMachine {
  */
 export const INIT_INSIDE = '/dev/.tsdock-init';
 
-/** syslog, wake_alarm, block_suspend, audit_read, perfmon, bpf, checkpoint_restore: younger than LXC 0.8's list of names. */
+/**
+ * DIFFERS D34: with the capabilities of 2013 alone a container could read the files of the host by their handles.
+ *
+ * syslog, wake_alarm, block_suspend, audit_read, perfmon, bpf, checkpoint_restore: younger than LXC 0.8's list of names.
+ */
 const NEWER_CAPABILITIES = [34, 35, 36, 37, 38, 39, 40];
 
 /** Of every interface that is made for a container, as in March 2013. */

@@ -3,7 +3,9 @@
 // It is the kernel's own (flock) on a file that only root can open, and ends with its process, however that ends. The file is
 // named after the network namespace too: the bridges of two namespaces are two bridges.
 //
-// 2013: nothing; two daemons shared docker0 and its addresses
+// DIFFERS D32: two daemons shared docker0 and its addresses.
+//
+// 2013: nothing
 
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';

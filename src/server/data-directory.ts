@@ -3,7 +3,9 @@
 // The lock is the kernel's own (flock) and ends with its process, however that ends; the pid in the file is only for the
 // message to the second daemon.
 //
-// 2013: nothing; two daemons on /var/lib/docker destroyed each other's index
+// DIFFERS D31: two daemons on /var/lib/docker destroyed each other's index.
+//
+// 2013: nothing
 
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';

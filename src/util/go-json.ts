@@ -68,3 +68,8 @@ export function fromParsed(value: unknown): GoValue {
   const entries = Object.entries(value).map(([key, member]: [string, unknown]) => [key, fromParsed(member)] as const);
   return entries.some(([key]) => /^\d+$/.test(key)) ? new Map(entries) : Object.fromEntries(entries);
 }
+
+/** As `fromParsed`, for the members of a struct: they stay in their order. */
+export function membersFromParsed(members: Readonly<Record<string, unknown>>): Record<string, GoValue> {
+  return Object.fromEntries(Object.entries(members).map(([key, value]) => [key, fromParsed(value)]));
+}

@@ -186,7 +186,7 @@ test('plainCall() sends the array and half-closes, and prints the reply', async 
     socket.on('end', () => socket.end('reply\n'));
   });
   const stdout = captureStdout(t, 'reply\n');
-  const status = await plainCall(await connect(address), ['ps', '-a'], undefined);
+  const status = await plainCall(await connect(address), address, ['ps', '-a'], undefined);
   t.mock.restoreAll();
   assert.deepEqual([status, sent, stdout.text()], [0, '["ps","-a"]\n', 'reply\n']);
 });
@@ -199,7 +199,7 @@ test('plainCall() sends input behind the array, and its end', async (t) => {
   });
   const stdin = new PassThrough();
   stdin.end('input');
-  const status = await plainCall(await connect(address), ['put'], stdin);
+  const status = await plainCall(await connect(address), address, ['put'], stdin);
   t.mock.restoreAll();
   assert.deepEqual([status, sent], [0, '["put"]\ninput']);
 });
@@ -224,7 +224,7 @@ test('plainCall() resolves with 1 where the reply begins as an error does, howev
       };
       socket.once('end', () => next(pieces));
     });
-    assert.equal(await plainCall(await connect(address), ['x'], undefined), expected, pieces.join('|'));
+    assert.equal(await plainCall(await connect(address), address, ['x'], undefined), expected, pieces.join('|'));
   }
   t.mock.restoreAll();
   assert.match(stdout.text(), /^Error: no\nError: no\nprinted\n/);

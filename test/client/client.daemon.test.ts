@@ -1,63 +1,15 @@
-// The client at its edges: no daemon, a lost one, an original one, signals, pipes.
+// The client at its edges: no daemon, a lost one, signals, pipes.
 
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { promisify } from 'node:util';
 import { PROGRAM, TestDaemon, until } from '../harness.js';
 
 let daemon: TestDaemon;
 before(async () => void (daemon = await TestDaemon.start()));
 after(() => daemon.close());
-
-/** A stand-in for a daemon of 2013: one line of JSON, an array or an error; then `answer`, then the echo of the input. */
-async function withOriginal(answer: string, body: (address: string, lines: string[]) => Promise<void>): Promise<void> {
-  const lines: string[] = [];
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    let text = '';
-    let isAnswered = false;
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk: Buffer) => {
-      if (isAnswered) return void socket.write(chunk);
-      text += chunk.toString();
-      const newline = text.indexOf('\n');
-      if (newline < 0) return;
-      lines.push(text.slice(0, newline));
-      isAnswered = true;
-      if (!text.startsWith('[')) {
-        socket.end('Error: json: cannot unmarshal object into Go value of type []string\n');
-      } else {
-        socket.write(answer + text.slice(newline + 1));
-        socket.on('end', () => socket.end());
-      }
-    });
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  try {
-    await body(`127.0.0.1:${(server.address() as AddressInfo).port}`, lines); // a server that listens has one
-  } finally {
-    server.close();
-  }
-}
-
-test('an original daemon gets the call again as an array, with the input and without -d', async () => {
-  await withOriginal('', async (DOCKER, lines) => {
-    const result = await daemon.tsdock(['run', '-it', '-a', 'base', 'cat'], 'through\n', { DOCKER });
-    assert.deepEqual(result, { status: 0, stdout: 'through\n', stderr: '' });
-    assert.equal(lines[1], '["run","-i","-t","-a","base","cat"]');
-    await daemon.tsdock(['run', '-d', 'base', 'true'], '', { DOCKER });
-    assert.equal(lines.at(-1), '["run","base","true"]');
-  });
-});
-
-test('an error of an original daemon is status 1', async () => {
-  await withOriginal('Error: No such image: nosuch\n', async (DOCKER) => {
-    const result = await daemon.tsdock(['run', 'nosuch', 'true'], '', { DOCKER });
-    assert.deepEqual(result, { status: 1, stdout: 'Error: No such image: nosuch\n', stderr: '' });
-  });
-});
 
 test('an absent daemon is one sentence: which address was tried, and how to start one', async () => {
   const { status, stdout, stderr } = await daemon.tsdock(['ps'], '', { DOCKER: '127.0.0.1:1' });

@@ -10,6 +10,7 @@ import {
   readJsonObject,
   readJsonObjectIfThere,
   withUnknownKeys,
+  type JsonObject,
 } from '../../src/container/container-file.js';
 import { DEFAULT_MODE } from '../../src/container/network-mode.js';
 import { parsePortSpec } from '../../src/network/port-spec.js';
@@ -55,6 +56,11 @@ test('withUnknownKeys() writes what is known in its order, then what is not', ()
     withUnknownKeys({ b: 1, a: 2 }, { z: [1], b: 9, y: { k: null } }),
     '{"b":1,"a":2,"z":[1],"y":{"k":null}}',
   );
+});
+
+test('withUnknownKeys() keeps a key named __proto__', () => {
+  const read = JSON.parse('{"a":{"__proto__":1},"__proto__":{"b":2}}') as JsonObject; // an object, as written here
+  assert.equal(withUnknownKeys({ a: { c: 3 } }, read), '{"a":{"c":3,"__proto__":1},"__proto__":{"b":2}}');
 });
 
 test('withUnknownKeys() keeps unknown keys one level down as well', () => {

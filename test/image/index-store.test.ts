@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { imageFromJSON, imageToJSON, newImage, type Image } from '../../src/image/image.js';
 import { Index } from '../../src/image/index-store.js';
+import { goMarshal } from '../../src/util/go-json.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const LAYERS = '/data/images/layers';
@@ -52,6 +53,13 @@ test('imageToJSON() has the keys of 2013 in their order', () => {
     JSON.stringify(imageToJSON({ id: 'i', layers: ['l'], created: 'c', parent: 'p' })),
     '{"Id":"i","Layers":["l"],"Created":"c","Parent":"p"}',
   );
+});
+
+test('imageFromJSON() and imageToJSON() keep what is not known', () => {
+  const text = '{"Id":"i","Layers":[],"Created":"c","Parent":"","Later":{"10":1,"9":2},"__proto__":[null]}';
+  const image = imageFromJSON(JSON.parse(text), LAYERS);
+  assert.ok(image);
+  assert.equal(goMarshal(imageToJSON(image)), text);
 });
 
 test('Index.open() takes a missing file for an empty index, and writes none', async (t) => {
