@@ -2,7 +2,7 @@
 //
 // 2013: dockerd/dockerd.go, Server.CmdPut, CmdPull, CmdImages, CmdCp and CmdLayers; of March server/server.go, CmdRmi
 
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { imageCreatedMs, type Image } from '../image/image.js';
 import { bool, command, int } from '../rcli/command.js';
 import { borrowInput } from '../rcli/input.js';
@@ -11,11 +11,10 @@ import { errorMessage } from '../util/errors.js';
 import { goTime } from '../util/go-time.js';
 import { humanDuration } from '../util/human-duration.js';
 import { formatTable } from '../util/table.js';
+import { download } from './download.js';
 import { ServerBase } from './server-base.js';
 
 const TABLE_LAYOUT = { minWidth: 20, padding: 3 };
-/** How long a web server may take to begin its answer, in milliseconds. */
-const PULL_TIMEOUT_MS = 60_000;
 
 const put = command('put', '[OPTIONS] NAME', 'Make an image from an archive on standard input', {});
 const pull = command('pull', '[OPTIONS] NAME', 'Make an image from an archive at a URL', {});
@@ -114,27 +113,4 @@ function imageRow(name: string, image: Image): string[] {
   const ago = humanDuration((Date.now() - imageCreatedMs(image)) / 1000);
   // Dots after the id: the image has more layers than the one that the id names.
   return [name, image.id + (image.layers.length > 1 ? '...' : ''), `${ago} ago`, image.parent];
-}
-
-/** The body at `url`. Rejects with the URL and why where there is none. */
-async function download(url: string, gone: AbortSignal): Promise<Readable> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(new Error('the server does not answer')), PULL_TIMEOUT_MS);
-  let response: Response;
-  try {
-    if (!/^https?:$/.test(new URL(url).protocol)) throw new Error('only http and https are known');
-    response = await fetch(url, { signal: AbortSignal.any([gone, late.signal]) });
-  } catch (error) {
-    const cause = error instanceof Error ? (error.cause ?? error) : error; // fetch hides the reason behind its own error
-    throw new Error(`Cannot pull "${url}": ${errorMessage(cause)}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
-  // DIFFERS D09: the original took the page of an error for the archive.
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new Error(`Cannot pull "${url}": the server answered ${response.status} ${response.statusText}`);
-  }
-  if (response.body === null) throw new Error(`Cannot pull "${url}": the answer is empty`);
-  return Readable.fromWeb(response.body);
 }

@@ -23,7 +23,8 @@ let url = '';
 before(async () => {
   daemon = await TestDaemon.start({ withImage: false });
   web = createServer((request, response) => {
-    if (request.url === '/moved.tar') response.writeHead(302, { Location: '/image.tar' }).end();
+    if (request.url === '/round.tar') response.writeHead(302, { Location: '/round.tar' }).end();
+    else if (request.url === '/moved.tar') response.writeHead(302, { Location: '/image.tar' }).end();
     else if (request.url === '/image.tar') response.end(tar);
     else if (request.url === '/broken.tar')
       response
@@ -58,6 +59,14 @@ test('put over HTTP takes the body', async () => {
 test('pull names the image after its URL, follows a redirect, and runs', async () => {
   assert.equal(await daemon.call('pull', `${url}/moved.tar`), `${url}/moved.tar:${hash}\n`);
   assert.equal(await daemon.call('run', '-a', `${url}/moved.tar:${hash}`, 'echo', 'pulled'), 'pulled\n');
+});
+
+test('pull tries every port, also one that browsers do not', async () => {
+  assert.match(await daemon.call('pull', 'http://127.0.0.1:1/x'), /^Error: Cannot pull "[^"]+": connect ECONNREFUSED /);
+});
+
+test('pull does not follow redirects for ever', async () => {
+  assert.match(await daemon.call('pull', `${url}/round.tar`), /^Error: Cannot pull "[^"]+": more than 10 redirects\n$/);
 });
 
 test('pull of what is not there, breaks off or is no URL is one error and leaves no image', async () => {
