@@ -2,8 +2,10 @@
 //
 // 2013: rcli/tcp.go, CallTCP; docker/docker.go, main
 
+import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { DaemonAddress } from './address.js';
 import { lostDaemon } from './connection.js';
 import { output, outputFlushed, type OutputTaker } from './framed-call.js';
@@ -33,13 +35,27 @@ export async function plainCall(
   });
   socket.write(`${JSON.stringify(words)}\n`);
   if (stdin === undefined) socket.end();
-  else stdin.pipe(socket);
+  else sendInput(socket, stdin).catch(() => undefined); // a connection that breaks ends the call, too
   try {
     await ended;
     await outputFlushed();
   } finally {
-    stdin?.unpipe(socket);
     socket.destroy();
   }
   return beginning.startsWith(ERROR_PREFIX) ? 1 : 0;
+}
+
+/**
+ * Sends the input and its end. A daemon that is done closes at once, and what is written to it then breaks the connection and
+ * takes a reply with it that has not been read: so the reply is looked for before each piece.
+ */
+async function sendInput(socket: Socket, stdin: Readable): Promise<void> {
+  const pieces: AsyncIterable<Buffer> = stdin; // it has no encoding
+  for await (const piece of pieces) {
+    await setImmediate(); // the first ends this round of the event loop,
+    await setImmediate(); // the second comes when the next has read what is there
+    if (socket.readableEnded || !socket.writable) return;
+    if (!socket.write(piece)) await once(socket, 'drain');
+  }
+  socket.end();
 }

@@ -76,10 +76,21 @@ test('runClient() exits with 1 where the reply of an original daemon begins as a
   }
 });
 
-test('runClient() shows all of an error that comes while it still sends megabytes', async (t) => {
-  const daemon = await start(t);
+test('runClient() shows an error that comes while it still sends megabytes, and sends no more', async (t) => {
+  const daemon = await start(t, { readsOn: true });
   const result = await tsdock(daemon, ['run', '-a', '-i', 'nosuch', 'cat'], Buffer.alloc(20_000_000, 'x'));
   assert.deepEqual(result, { status: 1, stdout: 'Error: No such image: nosuch\n', stderr: '' });
+});
+
+test('runClient() fails where the daemon breaks off its input: the end of the connection may take the error with it', async (t) => {
+  const daemon = await start(t);
+  const { status, stdout, stderr } = await tsdock(
+    daemon,
+    ['run', '-a', '-i', 'nosuch', 'cat'],
+    Buffer.alloc(20_000_000),
+  );
+  assert.equal(status, 1);
+  assert.match(stdout + stderr, /^(Error: No such image: nosuch|tsdock: Lost the daemon at [^\n]+)\n$/);
 });
 
 test('runClient() ends when an original daemon closes, though its own input is open', async (t) => {

@@ -33,6 +33,8 @@ export interface Faults {
   pieceBytes?: number;
   /** so long before each piece, in milliseconds */
   pauseMs?: number;
+  /** it reads on after its reply: the connection does not break */
+  readsOn?: boolean;
   /** it crashes once it has read an array */
   crashes?: boolean;
 }
@@ -120,6 +122,10 @@ export class OriginalDaemon {
   #reply(socket: Socket, text: string): void {
     const { pieceBytes = Infinity, pauseMs = 0 } = this.#faults;
     const piece = text.slice(0, pieceBytes);
+    if (piece === '' && this.#faults.readsOn === true) {
+      socket.end();
+      return;
+    }
     if (piece === '') return socket.destroySoon();
     const send = (): void => void socket.write(piece, () => this.#reply(socket, text.slice(piece.length)));
     if (pauseMs > 0) setTimeout(send, pauseMs);
