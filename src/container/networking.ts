@@ -6,6 +6,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasNetworkOf } from '../linux/process.js';
 import type { LxcNetwork, OwnFile } from '../lxc/lxc-config.js';
 import { formatCidr, formatIpv4 } from '../network/ipv4.js';
 import {
@@ -14,11 +15,10 @@ import {
   interfaceToJSON,
   type NetworkInterface,
 } from '../network/network-interface.js';
-import { errorMessage } from '../util/errors.js';
 import { removeInterface } from '../network/remove-interface.js';
+import { errorMessage } from '../util/errors.js';
 import { goMarshal } from '../util/go-json.js';
 import type { Config } from './config.js';
-import { hasNetworkOf } from '../linux/process.js';
 import { readJsonObjectIfThere } from './container-file.js';
 import { writeEtcFiles } from './etc-files.js';
 import type { NetworkMode } from './network-mode.js';
