@@ -9,13 +9,14 @@
 // mounts too, whose /sys shows this one's interfaces.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readlinkSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { cleanUp, processesOf, until } from '../harness.js';
 
 const OWN = readlinkSync('/proc/self/ns/net');
+const LOCKS = '/run/tsdock';
 /** Where /sys tells of interfaces; the first has links to the second. */
 const INTERFACES = ['class/net', 'devices/virtual/net'];
 
@@ -30,7 +31,15 @@ await ended;
 
 await until(() => killAll() === 0, 'everything in the namespace has ended');
 for (const folder of folders) cleanUp(folder);
+removeLocks();
 process.exit(0);
+
+/** Those of bridges: a daemon that was killed leaves them, named after the namespace. */
+function removeLocks(): void {
+  const [namespace = ''] = /\d+/.exec(OWN) ?? [];
+  const locks = existsSync(LOCKS) ? readdirSync(LOCKS).filter((name) => name.endsWith(`-${namespace}.lock`)) : [];
+  for (const name of locks) rmSync(join(LOCKS, name), { force: true });
+}
 
 /** The cgroups, which are mounted below /sys, stay where they are. */
 function showInterfaces(): void {

@@ -237,6 +237,7 @@ test('clean() of a data directory that is a link takes the link and what it lead
   mkdirSync(real);
   symlinkSync(real, link);
   const daemon = await startDaemon(t, { directory: link });
+  t.after(() => rmSync(folder, { recursive: true, force: true })); // closing the daemon makes it anew
   const ids = [await run(daemon, 'base', 'sleep', '1000'), await run(daemon, '-t', 'base', 'sh')];
   await daemon.end('SIGKILL');
   const said = clean(link, '--data');
