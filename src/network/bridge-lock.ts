@@ -26,10 +26,13 @@ export function lockBridge(name: string): (() => void) | undefined {
     }
     // Who had it may have taken the file away in between: then another one is the lock.
     if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) {
-      return () => {
+      const unlock = (): void => {
+        process.off('exit', unlock);
         rmSync(path, { force: true });
         closeSync(fd);
       };
+      process.once('exit', unlock); // so that only a daemon that is killed leaves the file
+      return unlock;
     }
     closeSync(fd);
   }
