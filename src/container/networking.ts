@@ -105,14 +105,17 @@ export async function adoptNetwork(
  * Gives back what a run had of the bridge, once nothing of it is left there. Resolves when that is done, or takes too long:
  * then it goes on, and the end of the run need not wait. Never rejects: the daemon's log is told.
  */
-export async function giveBack(id: string, given: NetworkInterface, { network, log }: Runtime): Promise<void> {
-  const done = removeInterface(hostInterfaceOf(id))
-    .catch((error: unknown) => log(`container ${id}: ${errorMessage(error)}`))
-    .then(() => network.release(given));
+export async function giveBack(id: string, given: NetworkInterface, runtime: Runtime): Promise<void> {
+  const done = removeLeftInterface(id, runtime).then(() => runtime.network.release(given));
   const expiry = new AbortController();
   const late = sleep(GIVE_BACK_MS, undefined, { signal: expiry.signal }).catch(() => undefined); // it is done in time
   await Promise.race([done, late]);
   expiry.abort();
+}
+
+/** Takes the end of its interface on the bridge away, where it outlived the run. Never rejects: the daemon's log is told. */
+export async function removeLeftInterface(id: string, { log }: Runtime): Promise<void> {
+  await removeInterface(hostInterfaceOf(id)).catch((error: unknown) => log(`container ${id}: ${errorMessage(error)}`));
 }
 
 /** The name of the end of its interface that is on the bridge. */

@@ -1,11 +1,32 @@
-// Looking the program up in the container's file system before LXC is asked to run it: LXC's own complaint is five lines
-// on the container's stderr, and a status that says nothing.
+// Looking up, in the container's file system, the program and whom it is to run as, before LXC is asked to run it: LXC's own
+// complaint is five lines on the container's stderr, and a status that says nothing.
 //
-// 2013: sysinit.go, executeProgram
+// 2013: sysinit.go, SysInit and executeProgram
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import type { Filesystem } from '../filesystem/filesystem.js';
 import { nativeName, O_PATH, openInRoot } from '../linux/at.js';
 import { hasCode } from '../linux/libc.js';
+import { findUser, ROOT, type User } from './user.js';
+
+/** The program was not found or cannot be executed. */
+const STATUS_NOT_FOUND = 127;
+/** Whom it is to run as was not found. */
+const STATUS_NO_USER = 1;
+
+/** Whom a program runs as; or why there is nothing to run, in the words of 2013, and the status that the run has then. */
+export type LookedUp = { user: User } | { complaint: string; exitCode: number };
+
+/** Looks in the tree of `filesystem`, which is mounted. `userName`: a uid or a name, empty for root. 2013: SysInit */
+export async function lookUpProgram(filesystem: Filesystem, userName: string, path: string): Promise<LookedUp> {
+  const user = userName === '' ? ROOT : await filesystem.inside((tree) => findUser(tree, userName));
+  if (user === undefined) {
+    const complaint = `Unable to find user ${userName}: user: unknown user ${userName}`;
+    return { complaint, exitCode: STATUS_NO_USER };
+  }
+  if (canExecute(filesystem.rootfs, path)) return { user };
+  return { complaint: `Unable to locate ${path}`, exitCode: STATUS_NOT_FOUND };
+}
 
 /** Where a bare name is looked for, in this order: PATH inside a container. */
 export const SEARCH_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];

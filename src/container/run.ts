@@ -25,17 +25,19 @@ import type { Config } from './config.js';
 import { freezeRun, thawLeftover, thawRun, type FreezeSubject } from './freezing.js';
 import type { Holder } from './holder.js';
 import { STDERR, STDOUT, type LogStore } from './log-store.js';
-import { canExecute, SEARCH_PATH } from './program.js';
-import { adoptNetwork, giveBack, hostInterfaceOf, keepNetwork, prepareNetwork } from './networking.js';
+import { lookUpProgram, SEARCH_PATH } from './program.js';
+import {
+  adoptNetwork,
+  giveBack,
+  hostInterfaceOf,
+  keepNetwork,
+  prepareNetwork,
+  removeLeftInterface,
+} from './networking.js';
 import type { Runtime } from './runtime.js';
 import type { State } from './state.js';
 import { Stdio, type StdioSettings } from './stdio.js';
-import { findUser, ROOT, type User } from './user.js';
-
-/** The program was not found or cannot be executed. */
-const STATUS_NOT_FOUND = 127;
-/** Whom it is to run as was not found. */
-const STATUS_NO_USER = 1;
+import type { User } from './user.js';
 
 /** How long LXC may take until the program runs. */
 const START_TIMEOUT_MS = 10_000;
@@ -94,14 +96,9 @@ export class Run {
       // 2. The logs, before anything can be printed.
       logs.open();
       undo.push(() => logs.close());
-      const user = config.user === '' ? ROOT : await filesystem.inside((tree) => findUser(tree, config.user));
-      if (user === undefined) {
-        const complaint = `Unable to find user ${config.user}: user: unknown user ${config.user}`;
-        await endAtOnce(subject, runtime, complaint, STATUS_NO_USER);
-        return undefined;
-      }
-      if (!canExecute(filesystem.rootfs, subject.path)) {
-        await endAtOnce(subject, runtime, `Unable to locate ${subject.path}`, STATUS_NOT_FOUND);
+      const found = await lookUpProgram(filesystem, config.user, subject.path);
+      if (!('user' in found)) {
+        await endAtOnce(subject, runtime, found.complaint, found.exitCode);
         return undefined;
       }
       // 3. The streams.
@@ -112,7 +109,7 @@ export class Run {
       undo.push(() => stdio.end());
       if (window !== undefined) stdio.resize(window);
       // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
-      const process = await spawnLxc(subject, runtime, stdio, user);
+      const process = await spawnLxc(subject, runtime, stdio, found.user);
       undo.length = 0;
       state.setRunning(process);
       return new Run(subject, runtime, process, stdio);
@@ -145,6 +142,7 @@ export class Run {
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
     thawLeftover({ id: subject.id, root: subject.root, pid: undefined });
+    await removeLeftInterface(subject.id, runtime);
     const log = lxcLogPath(subject);
     await conclude(subject, runtime, stdio, await readLxcExit(log), await lxcLogTime(log));
   }

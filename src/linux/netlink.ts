@@ -13,8 +13,7 @@ import { aligned, IS_LITTLE_ENDIAN, malformed, viewOf } from './netlink-attribut
 /** The protocols that are spoken here. */
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
-/** Flags of a request: make it, and fail where it is there; or tell of all that there are. */
-export const NLM_F_CREATE_NEW = 0x600;
+/** A flag of a request: tell of all that there are. */
 export const NLM_F_DUMP = 0x300;
 
 const AF_NETLINK = 16;

@@ -66,7 +66,7 @@ export class PortMapper {
       this.#waiting = undefined;
       clearTimeout(this.#retry);
       const written = this.#firewall.publish([...this.#mappings]);
-      // Whoever waits for it is told.
+      // Whoever waits for it is told; a retry that fails comes here again.
       this.#writing = written.catch(() => {
         this.#retry = setTimeout(() => void this.#write().catch(() => undefined), RETRY_MS).unref();
       });

@@ -5,6 +5,9 @@ import { attribute } from '../../src/linux/netlink-attributes.js';
 import * as netlink from '../../src/linux/netlink.js';
 import { parseIpv4 } from '../../src/network/ipv4.js';
 
+/** A flag of a request: make it, and fail where it is there. */
+const NLM_F_CREATE_NEW = 0x600;
+
 const CT_NEW = 0x100;
 const CT_GET = 0x101;
 const IPV4_HEADER = Buffer.of(2, 0, 0, 0);
@@ -37,7 +40,7 @@ export function makeRecords({ count, protocol, client = '192.0.2.1', destination
     netlink.netlinkRequest({
       protocol: netlink.NETLINK_NETFILTER,
       type: CT_NEW,
-      flags: netlink.NLM_F_CREATE_NEW,
+      flags: NLM_F_CREATE_NEW,
       body,
       purpose: 'make a record',
     });

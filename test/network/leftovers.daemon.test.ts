@@ -2,9 +2,17 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { TestDaemon, until } from '../harness.js';
 import { addressOf, answers, ask, inspect, run, runServer, speaker } from './containers.js';
 import { TestMachine } from './test-machine.js';
+
+/** Starts a container in the network of another, and waits until it is there: its id. */
+async function share(daemon: TestDaemon, owner: string): Promise<string> {
+  const id = await run(daemon, '-net', `container:${owner}`, 'base', 'sh', '-c', 'echo up; exec sleep 1000');
+  await until(async () => (await daemon.call('logs', id)) === 'up\n', 'it shares the network');
+  return id;
+}
 
 test('the bridge takes no IPv6, by which a container could become the router of the host', async () => {
   const machine = await TestMachine.start();
@@ -20,7 +28,7 @@ test('a container whose LXC was killed while another shares its network gives it
   const daemon = await machine.daemon({ args: ['--bip', '10.66.1.1/29'] });
   const owner = await run(daemon, 'base', 'sleep', '1000');
   const first = await addressOf(daemon, owner);
-  const sharer = await run(daemon, '-net', `container:${owner}`, 'base', 'sleep', '1000');
+  const sharer = await share(daemon, owner);
   process.kill((await inspect(daemon, owner)).State.Pid, 'SIGKILL');
   await daemon.stopped(owner);
   assert.ok(!(await machine.links()).includes(`veth${owner}`));
@@ -32,6 +40,23 @@ test('a container whose LXC was killed while another shares its network gives it
   assert.equal(new Set(addresses).size, 5);
   assert.ok(addresses.includes(first));
   assert.match(await daemon.call('kill', sharer), /^$/);
+  await daemon.close();
+  await machine.close();
+});
+
+test('the same while no daemon runs: the next one takes the interface away', async () => {
+  const machine = await TestMachine.start();
+  const daemon = await machine.daemon();
+  const owner = await run(daemon, 'base', 'sleep', '1000');
+  const sharer = await share(daemon, owner);
+  const { Pid } = (await inspect(daemon, owner)).State;
+  await daemon.end();
+  process.kill(Pid, 'SIGKILL');
+  await until(() => !existsSync(`/proc/${Pid}`), 'its LXC has ended');
+  assert.ok((await machine.links()).includes(`veth${owner}`), 'the sharer keeps it');
+  await daemon.begin();
+  assert.ok(!(await machine.links()).includes(`veth${owner}`));
+  assert.equal(await daemon.call('kill', sharer), '');
   await daemon.close();
   await machine.close();
 });
