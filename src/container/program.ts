@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Filesystem } from '../filesystem/filesystem.js';
 import { nativeName, O_PATH, openInRoot } from '../linux/at.js';
 import { hasCode } from '../linux/libc.js';
+import { passesMountPoint } from './program-path.js';
 import { findUser, ROOT, type User } from './user.js';
 
 /** The program was not found or cannot be executed. */
@@ -24,7 +25,8 @@ export async function lookUpProgram(filesystem: Filesystem, userName: string, pa
     const complaint = `Unable to find user ${userName}: user: unknown user ${userName}`;
     return { complaint, exitCode: STATUS_NO_USER };
   }
-  if (canExecute(filesystem.rootfs, path)) return { user };
+  const { rootfs } = filesystem;
+  if (canExecute(rootfs, path) && !passesMountPoint(rootfs, candidates(path))) return { user };
   return { complaint: `Unable to locate ${path}`, exitCode: STATUS_NOT_FOUND };
 }
 
@@ -36,11 +38,14 @@ export function canExecute(rootfs: string, name: string): boolean {
   if (name === '' || name.includes('\0')) return false;
   const root = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    const paths = name.includes('/') ? [name] : SEARCH_PATH.map((folder) => `${folder}/${name}`);
-    return paths.some((path) => isExecutableFile(root, path));
+    return candidates(name).some((path) => isExecutableFile(root, path));
   } finally {
     closeSync(root);
   }
+}
+
+function candidates(name: string): string[] {
+  return name.includes('/') ? [name] : SEARCH_PATH.map((folder) => `${folder}/${name}`);
 }
 
 function isExecutableFile(root: number, path: string): boolean {

@@ -7,6 +7,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { formatIpv4, networkRange, parseCidr } from '../network/ipv4.js';
 import { renderTemplate, type TemplateValues } from './template.js';
 
@@ -99,6 +100,12 @@ const INIT_PATHS = ['/usr/sbin', '/sbin', '/usr/libexec', '/usr/lib/lxc', '/usr/
 /** The templates lie beside `dist/` and `src/`: three levels up from the compiled file. */
 const TEMPLATES = new URL('../../../lxc-templates/', import.meta.url);
 
+/**
+ * DIFFERS D61: what no capability stands in front of is refused: namespaces of users, in which every program could mount, the
+ * keys of the host's root, settings of the machine in /proc, and consoles of the host that an image brings a node of.
+ */
+const SECCOMP_PROFILE = fileURLToPath(new URL('lxc-2.1.seccomp', TEMPLATES));
+
 /** What the kernel and the file system say of this machine. `lxcVersion` as `lxc-start --version` prints it. */
 export function readLxcMachine(lxcVersion: string): LxcMachine {
   const [major = 0, minor = 0] = lxcVersion.split('.').map((part) => Number.parseInt(part, 10));
@@ -124,6 +131,7 @@ export async function lxcConfig(settings: LxcSettings, machine: LxcMachine): Pro
     fileSources: files.map(({ source }) => mountField(source)),
     fileTargets: files.map(({ target }) => mountField(target)),
     fileOptions: files.map(({ isReadOnly }) => (isReadOnly ? 'bind,ro,optional' : 'bind,optional')),
+    seccompProfile: SECCOMP_PROFILE,
     console: terminalPath ?? 'none',
     init: terminalPath === undefined ? undefined : machine.init,
     cgroup: machine.isUnifiedCgroup ? 'lxc.cgroup2' : 'lxc.cgroup',
@@ -151,7 +159,9 @@ function networkValues(network: LxcNetwork): TemplateValues {
     address: isVeth ? withBroadcast(network.address) : undefined,
     gateway: isVeth ? network.gateway : undefined,
     sharedNetwork: network.type === 'share' ? `/proc/${network.pid}/ns/net` : undefined,
-    hostNetworkCapability: network.type === 'host' ? 'net_admin' : undefined,
+    // DIFFERS D64: in one end of a veth pair it is a capability over the network at the other end, which is the host's.
+    networkCapability: network.type === 'empty' ? undefined : 'net_admin',
+    networkSettings: network.type === 'host' ? undefined : 'proc/sys/net',
     pingGroups: isOwn ? '0 2147483647' : undefined,
   };
 }

@@ -1,6 +1,7 @@
 // The LXC configuration of a container, for each kind of machine.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import {
   lxcConfig,
@@ -110,17 +111,37 @@ test('lxcConfig() names no bridge, address or other namespace for a container wi
   }
 });
 
-test('lxcConfig() takes the network of the host, and what could change it from the program', async () => {
+test('lxcConfig() takes the network of the host', async () => {
   const host = { network: { type: 'host' } } as const;
   assert.deepEqual(await values('lxc.net.0.type', host), ['none']);
   assert.deepEqual(await values('lxc.network.type', host, { hasNewKeys: false }), ['none']);
   assert.deepEqual(await values('lxc.net.0.flags', host), []);
   assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range', host), []);
   assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range'), ['0 2147483647']);
-  for (const machine of [{}, { hasNewKeys: false }]) {
-    assert.ok((await values('lxc.cap.drop', host, machine)).includes('net_admin'));
-    assert.ok(!(await values('lxc.cap.drop', { network: VETH }, machine)).join(' ').includes('net_admin'));
+});
+
+test('lxcConfig() takes what could change the network of the host from every program that is joined to it', async () => {
+  const drops = async (network: LxcNetwork, machine = {}): Promise<boolean> =>
+    (await values('lxc.cap.drop', { network }, machine)).includes('net_admin');
+  for (const network of [{ type: 'host' }, { type: 'share', pid: 4711 }, VETH] as const) {
+    assert.equal(await drops(network), true, network.type);
+    if (network.type !== 'share') assert.equal(await drops(network, { hasNewKeys: false }), true, network.type);
   }
+  assert.equal(await drops({ type: 'empty' }), false, 'loopback alone');
+});
+
+test('lxcConfig() names the list of system calls that are refused, and allows no console of the host', async () => {
+  const [profile = ''] = await values('lxc.seccomp.profile');
+  assert.match(profile, /^\/.*\/lxc-templates\/lxc-2\.1\.seccomp$/);
+  assert.match(readFileSync(profile, 'utf8'), /^2\nblacklist\n(#.*\n)*\[all\]\n/);
+  const allowed = [
+    ...(await values('lxc.cgroup2.devices.allow')),
+    ...(await values('lxc.cgroup.devices.allow', {}, { hasNewKeys: false })),
+  ];
+  assert.deepEqual(
+    allowed.filter((device) => /^c (4:|5:1 )/.test(device)),
+    [],
+  );
 });
 
 test("lxcConfig() takes another container's network, and sets nothing in it", async () => {
