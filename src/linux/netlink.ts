@@ -12,6 +12,7 @@ import { aligned, IS_LITTLE_ENDIAN, malformed, viewOf } from './netlink-attribut
 
 /** The protocols that are spoken here. */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
 /** A flag of a request: tell of all that there are. */
 export const NLM_F_DUMP = 0x300;
@@ -45,7 +46,7 @@ const native = {
 
 /** What is asked of the kernel. */
 export interface NetlinkRequest {
-  /** `NETLINK_ROUTE` or `NETLINK_NETFILTER` */
+  /** `NETLINK_ROUTE`, `NETLINK_SOCK_DIAG` or `NETLINK_NETFILTER` */
   protocol: number;
   /** the type of the message */
   type: number;
@@ -53,6 +54,8 @@ export interface NetlinkRequest {
   flags?: number;
   /** what follows the header of the message */
   body: Buffer;
+  /** how long the answer may be, in bytes; as long as the part of a dump unless it is said */
+  answerBytes?: number;
   /** for the error's message: the action, as in `count the ports of bridge 'b'` */
   purpose: string;
 }
@@ -68,8 +71,8 @@ export function netlinkRequest(request: NetlinkRequest): Buffer[] {
       const bodies: Buffer[] = [];
       native.send(answer.facts, answer.socket, answer.message, answer.message.length, 0);
       while (!answer.isComplete) {
-        const buffer = Buffer.allocUnsafe(RECEIVE_BYTES);
-        const length = native.receive(answer.facts, answer.socket, buffer, RECEIVE_BYTES, RECEIVE_FLAGS);
+        const buffer = Buffer.allocUnsafe(request.answerBytes ?? RECEIVE_BYTES);
+        const length = native.receive(answer.facts, answer.socket, buffer, buffer.length, RECEIVE_FLAGS);
         bodies.push(...answer.take(buffer, length));
       }
       if (!answer.isInterrupted) return bodies;

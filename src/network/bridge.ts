@@ -65,6 +65,11 @@ export function bridgeAlias(directory: string): string {
   return ALIAS_PREFIX + createHash('sha256').update(directory).digest('hex').slice(0, 16);
 }
 
+/** Whether it is the alias of a bridge that a daemon made, of any data directory. */
+export function isOwnAlias(alias: string): boolean {
+  return alias.startsWith(ALIAS_PREFIX);
+}
+
 /** The bridge of that name; undefined where there is none. Rejects where something else has the name. */
 export async function findBridge(name: string): Promise<FoundBridge | undefined> {
   const links = await ipJson(['-d', 'addr', 'show']);

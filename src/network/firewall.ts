@@ -92,6 +92,8 @@ export class Firewall {
     const network = formatCidr({ ...this.#network, address: networkRange(this.#network).first });
     const chain = `-A TSDOCK-POST-${bridge}`;
     return [
+      // What this machine sends to itself keeps its address and port: the daemon finds a caller by them.
+      `${chain} -o lo -j RETURN`,
       // To the outside, with the address of this machine.
       `${chain} -s ${network} ! -o ${bridge} -j MASQUERADE`,
       // DIFFERS D26: published ports did not answer on the host itself.

@@ -4,7 +4,7 @@
 
 import { hasCode } from '../linux/libc.js';
 import { netlinkRequest, NETLINK_ROUTE } from '../linux/netlink.js';
-import { attribute, nativeUint32, readNativeUint32 } from '../linux/netlink-attributes.js';
+import { attribute, nativeUint32, readAttributes, readNativeUint32 } from '../linux/netlink-attributes.js';
 
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
@@ -15,6 +15,7 @@ export const LINK_HEADER_BYTES = 16;
 const LINK_INDEX = 4;
 const AF_UNSPEC = 0;
 const IFLA_IFNAME = 3;
+const IFLA_IFALIAS = 20;
 
 /** A message about interfaces. */
 export interface LinkRequest {
@@ -49,6 +50,22 @@ export function linkIndex(name: string): number | undefined {
   try {
     const [link] = linkRequest({ type: RTM_GETLINK, family: AF_UNSPEC, attributes, purpose });
     return link && readNativeUint32(link, LINK_INDEX);
+  } catch (error) {
+    if (hasCode(error, 'ENODEV')) return undefined;
+    throw error;
+  }
+}
+
+/** The name of an interface, by the kernel's number of it, and what was noted on it; undefined where there is none. */
+export function findLink(index: number | undefined): { name: string; alias: string } | undefined {
+  if (index === undefined) return undefined;
+  try {
+    const purpose = `find the interface ${index}`;
+    const [link] = linkRequest({ type: RTM_GETLINK, family: AF_UNSPEC, index, purpose });
+    if (link === undefined) return undefined;
+    const attributes = readAttributes(link, LINK_HEADER_BYTES);
+    const read = (type: number): string => attributes.get(type)?.toString('utf8').replace(/\0.*/s, '') ?? '';
+    return { name: read(IFLA_IFNAME), alias: read(IFLA_IFALIAS) };
   } catch (error) {
     if (hasCode(error, 'ENODEV')) return undefined;
     throw error;

@@ -8,12 +8,22 @@
 
 import { networkInterfaces } from 'node:os';
 import { errorMessage } from '../util/errors.js';
+import type { IpAddress } from '../util/ip-address.js';
 import { step } from '../util/steps.js';
-import { BridgeMistake, isBridgeName, isForBridge, LONGEST_PREFIX, NO_BRIDGE, type Bridge } from './bridge.js';
+import {
+  BridgeMistake,
+  isBridgeName,
+  isForBridge,
+  isOwnAlias,
+  LONGEST_PREFIX,
+  NO_BRIDGE,
+  type Bridge,
+} from './bridge.js';
 import { BridgeRoom } from './bridge-room.js';
 import { publishPorts, type PortMapping } from './firewall.js';
 import { IPAllocator } from './ip-allocator.js';
-import { formatCidr, formatIpv4, parseCidr, parseIpv4, type Cidr } from './ipv4.js';
+import { formatCidr, formatIpv4, networkRange, parseCidr, parseIpv4, type Cidr } from './ipv4.js';
+import { findLink } from './links.js';
 import { readNetworkRecord } from './network-record.js';
 import { forgetBridges, openBridge, type OpenBridge } from './open-bridge.js';
 import { PortAllocator } from './port-allocator.js';
@@ -21,6 +31,7 @@ import { PortMapper } from './port-mapper.js';
 import { formatPortSpec, type PortSpec } from './port-spec.js';
 import type { NetworkInterface } from './network-interface.js';
 import { containerResolvConf, readResolvConf } from './resolv-conf.js';
+import { routeTo } from './route-to.js';
 
 /** How the daemon's network is to be. */
 export interface NetworkOptions {
@@ -186,6 +197,23 @@ export class NetworkManager {
     this.#interfaces.delete(given);
     this.#ports.release(given.ports);
     if (given.bridge === this.#network?.bridge.name) this.#network.addresses.release(address);
+  }
+
+  /**
+   * Whether it is the address of a container, or of something else that is not this machine on a bridge for containers: in the
+   * bridge's network, or reached by a bridge that a daemon of ours made or works with.
+   */
+  isContainerAddress(address: IpAddress): boolean {
+    const own = this.#network?.bridge.address;
+    if (own !== undefined && address.bytes.length === 4) {
+      const { first, last } = networkRange(own);
+      const number = address.bytes.readUInt32BE();
+      if (number >= first && number <= last) return true;
+    }
+    const link = findLink(routeTo(address)?.interface);
+    return (
+      link !== undefined && (isOwnAlias(link.alias) || [...this.#mappers.keys(), ...this.#others].includes(link.name))
+    );
   }
 
   /** Of a bridge that others do not join any more, only the ports are still to be written. */

@@ -8,7 +8,7 @@
 import type { Readable } from 'node:stream';
 import { step, withinCall } from '../util/steps.js';
 import { onOneLine } from '../util/table.js';
-import { call, type Service } from './dispatch.js';
+import { call, failureStatus, type Service } from './dispatch.js';
 import type { ReplyStream } from './reply.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -44,14 +44,18 @@ export class Calls {
 
   /** Answers a call. Resolves when the command has ended and all of its reply is handed to the transport; never rejects. */
   async answer(incoming: IncomingCall): Promise<void> {
-    if (this.#isDraining) {
-      incoming.reply.end('Error: The daemon is ending\n');
-      return;
-    }
+    if (this.#isDraining) return this.refuse(incoming, 'The daemon is ending');
     const running = withinCall(++this.#count, () => this.#run(incoming));
     this.#active.set(running, incoming.reply);
     await running;
     this.#active.delete(running);
+  }
+
+  /** Does nothing of what the call wants, and tells why. Resolves and never rejects, as `answer`. */
+  async refuse({ words, reply }: IncomingCall, message: string): Promise<void> {
+    reply.status = failureStatus(this.#service, words[0] ?? '');
+    reply.stderr.write(`Error: ${message}\n`);
+    await flushed(reply);
   }
 
   /** Waits until no call is under way, at most `deadlineMs`; then cuts the rest. Resolves with how many were cut. */

@@ -38,9 +38,14 @@ export async function call(service: Service, stdin: Readable, stdout: ReplyStrea
   try {
     await method.call(service, stdin, stdout, ...rest);
   } catch (error) {
-    stdout.status = service.commands.find(({ name }) => name === word.toLowerCase())?.failureStatus ?? 1;
+    stdout.status = failureStatus(service, word);
     throw error;
   }
+}
+
+/** The exit status of a framed caller whose call of this command word fails. */
+export function failureStatus(service: Service, word: string): number {
+  return service.commands.find(({ name }) => name === word.toLowerCase())?.failureStatus ?? 1;
 }
 
 /** The method behind a command word, whatever its capitals; undefined where there is none. */

@@ -123,7 +123,7 @@ test('Calls.drain() resolves with 0 where nothing is under way, and no call is t
   assert.equal(await calls.drain(10), 0);
   const { reply, sent } = collect();
   await calls.answer({ words: ['say', 'x'], stdin: new PassThrough(), reply, transport: 'tcp', peer: 'p' });
-  assert.equal(sent.stdout, 'Error: The daemon is ending\n');
+  assert.equal(sent.stderr, 'Error: The daemon is ending\n');
 });
 
 test('Calls.drain() waits for what is under way', async () => {

@@ -1,0 +1,104 @@
+// Whose a TCP connection is: the owner of a socket, asked of the kernel for this one socket by its addresses and ports
+// (inet_diag, sock_diag(7)). It is on this machine, in the network namespace of this process.
+//
+// `server/callers.ts` asks for the caller's end of each connection.
+//
+// The rule that must hold: a socket that no process has any more belongs to nobody. For those some kernels say uid 0,
+// which must never be taken for root.
+//
+// 2013: none
+
+import type { IpEnd } from '../util/ip-address.js';
+import { hasCode } from './libc.js';
+import { IS_LITTLE_ENDIAN, readAttributes, viewOf } from './netlink-attributes.js';
+import { NETLINK_SOCK_DIAG, netlinkRequest } from './netlink.js';
+
+/** Who has a socket. */
+export interface SocketOwner {
+  uid: number;
+  /** the cgroup (v2) of the process that made it, by its id; undefined where the kernel does not say */
+  cgroup: bigint | undefined;
+}
+
+const SOCK_DIAG_BY_FAMILY = 20;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const IPPROTO_TCP = 6;
+/** struct inet_diag_req_v2: family, protocol, two bytes, the states that are meant, then the socket. */
+const REQUEST_BYTES = 56;
+const STATES_AT = 4;
+const ASKED_AT = 8;
+/** struct inet_diag_msg: family, state, two bytes, the socket, and more. Attributes follow. */
+const ANSWER_BYTES = 72;
+/** With the attributes, and the acknowledgement. */
+const MAX_ANSWER_BYTES = 1024;
+const TOLD_AT = 4;
+const UID_AT = 64;
+const INODE_AT = 68;
+/** struct inet_diag_sockid: two ports, two addresses, the interface, and a cookie, which is all ones where it is not known. */
+const ADDRESS_BYTES = 16;
+const [OWN_PORT, OTHER_PORT, OWN_ADDRESS, OTHER_ADDRESS, COOKIE, SOCKET_BYTES] = [0, 2, 4, 20, 40, 48];
+/** Of an IPv6 address that stands for an IPv4 address. */
+const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
+const INET_DIAG_CGROUP_ID = 21;
+
+/**
+ * Who has the socket at the end `own` of the connection between two ends. Undefined where it is not here, or where no
+ * process has it any more. Blocks, for some 30 µs.
+ */
+export function socketOwner(own: IpEnd, other: IpEnd): SocketOwner | undefined {
+  const request = requestFor(own, other);
+  const answer = ask(request);
+  if (answer === undefined || answer.length < ANSWER_BYTES) return undefined;
+  // Where there is no such connection, the kernel tells of a socket that listens at `own`, which is another's.
+  const told = answer.subarray(TOLD_AT, TOLD_AT + SOCKET_BYTES);
+  if (!isBetween(told, own, other)) return undefined;
+  const view = viewOf(answer);
+  if (view.getUint32(INODE_AT, IS_LITTLE_ENDIAN) === 0) return undefined;
+  const cgroup = readAttributes(answer, ANSWER_BYTES).get(INET_DIAG_CGROUP_ID);
+  return {
+    uid: view.getUint32(UID_AT, IS_LITTLE_ENDIAN),
+    cgroup: cgroup === undefined ? undefined : viewOf(cgroup).getBigUint64(0, IS_LITTLE_ENDIAN),
+  };
+}
+
+/** Whether a socket is at the end `own` of the connection. One of IPv6 may tell IPv4 addresses in the form of IPv6. */
+function isBetween(socket: Buffer, own: IpEnd, other: IpEnd): boolean {
+  if (socket.readUInt16BE(OWN_PORT) !== own.port || socket.readUInt16BE(OTHER_PORT) !== other.port) return false;
+  const ends = [
+    [OWN_ADDRESS, own],
+    [OTHER_ADDRESS, other],
+  ] as const;
+  return ends.every(([at, { address }]) => {
+    const told = socket.subarray(at, at + ADDRESS_BYTES);
+    const asIpv4 = Buffer.concat([address.bytes, Buffer.alloc(ADDRESS_BYTES - address.bytes.length)]);
+    const asIpv6 = Buffer.concat([MAPPED_PREFIX, address.bytes]).subarray(-ADDRESS_BYTES);
+    return told.equals(asIpv4) || told.equals(asIpv6);
+  });
+}
+
+function requestFor(own: IpEnd, other: IpEnd): Buffer {
+  const request = Buffer.alloc(REQUEST_BYTES);
+  // A socket of IPv6 that is connected to an IPv4 address is found as one of IPv4.
+  request[0] = own.address.bytes.length === ADDRESS_BYTES ? AF_INET6 : AF_INET;
+  request[1] = IPPROTO_TCP;
+  request.fill(0xff, STATES_AT, ASKED_AT);
+  const socket = request.subarray(ASKED_AT, ASKED_AT + SOCKET_BYTES);
+  socket.writeUInt16BE(own.port, OWN_PORT);
+  socket.writeUInt16BE(other.port, OTHER_PORT);
+  socket.set(own.address.bytes, OWN_ADDRESS);
+  socket.set(other.address.bytes, OTHER_ADDRESS);
+  socket.fill(0xff, COOKIE);
+  return request;
+}
+
+function ask(body: Buffer): Buffer | undefined {
+  try {
+    const purpose = 'find the socket of a caller';
+    const question = { protocol: NETLINK_SOCK_DIAG, type: SOCK_DIAG_BY_FAMILY, body, answerBytes: MAX_ANSWER_BYTES };
+    return netlinkRequest({ ...question, purpose })[0];
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined; // also: a kernel that cannot tell
+    throw error;
+  }
+}
