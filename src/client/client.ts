@@ -4,6 +4,7 @@
 // 2013: docker/docker.go, main
 
 import { constants } from 'node:os';
+import type { TlsOptions } from '../util/tls-options.js';
 import { daemonAddress, type DaemonAddress } from './address.js';
 import { ask } from './ask.js';
 import { connect } from './connection.js';
@@ -16,8 +17,8 @@ import { makeRaw } from './terminal.js';
 type Remover = () => void;
 
 /** Makes one call. Resolves with the exit status; rejects with ClientError where there is no daemon, or not any more. */
-export async function runClient(words: readonly string[], addressText: string): Promise<number> {
-  const address = daemonAddress(addressText);
+export async function runClient(words: readonly string[], addressText: string, tls?: TlsOptions): Promise<number> {
+  const address = daemonAddress(addressText, tls);
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
   const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
   process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone

@@ -5,6 +5,7 @@
 
 import type { Socket } from 'node:net';
 import { encodeFrame, FrameDecoder, FrameType, type Frame } from '../rcli/frames.js';
+import { showAddress } from '../util/address.js';
 import type { DaemonAddress } from './address.js';
 import { ClientError, lostDaemon } from './connection.js';
 
@@ -53,7 +54,7 @@ export class FramedCall {
       onLost = reject;
     });
     const timer = setTimeout(() => {
-      onLost(new ClientError(`No answer from ${address.host}:${address.port}: is it a tsdock daemon?`));
+      onLost(new ClientError(`No answer from ${showAddress(address)}: is it a tsdock daemon?`));
       socket.destroy();
     }, HELLO_TIMEOUT_MS);
     let isGreeted = false;

@@ -15,6 +15,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { PROGRAM } from '../rcli/usage.js';
+import { tlsWords, type TlsOptions } from '../util/tls-options.js';
 import { daemonAddress } from './address.js';
 import { ask } from './ask.js';
 import { ClientError } from './connection.js';
@@ -46,12 +47,14 @@ export async function runInteractive(
   script: readonly string[],
   address: string,
   program: readonly string[],
+  tls?: TlsOptions,
 ): Promise<number> {
-  const names = commandNames(await ask(daemonAddress(address), ['help']));
+  const names = commandNames(await ask(daemonAddress(address, tls), ['help']));
   if (names.length === 0) throw new ClientError(`Cannot open a shell: "help" of ${address} lists no commands`);
   const isInteractive = script.length === 0 && isatty(0);
   const bashEnv = process.env['BASH_ENV'] ?? '';
-  const file = nameless(startText({ names, program, address, isInteractive, bashEnv }));
+  const tlsFlags = tls === undefined ? [] : tlsWords(tls);
+  const file = nameless(startText({ names, program: [...program, ...tlsFlags], address, isInteractive, bashEnv }));
   const env = { ...process.env, DOCKER: address, ...(isInteractive ? {} : { BASH_ENV: START_FILE }) };
   const args = isInteractive ? ['--rcfile', START_FILE, '-i'] : script;
   const shell = spawn('bash', args, { stdio: ['inherit', 'inherit', 'inherit', file], env });

@@ -103,8 +103,8 @@ function holderOf(sockets: ReadonlySet<string>): number | undefined {
   return undefined;
 }
 
-/** In one line, whatever stands in it, and not longer than a person reads. */
-function commandOf(pid: number): string {
+/** The command line of a process in one line, whatever stands in it, and not longer than a person reads. */
+export function commandOf(pid: number): string {
   const command = processArguments(pid)
     .join(' ')
     .replace(/[\p{Cc}\s]+/gu, ' ');

@@ -22,5 +22,9 @@ test('daemonAddress() takes an IPv6 host in brackets', () => {
 
 test('daemonAddress() refuses what is neither, and quotes it', () => {
   for (const text of ['host:', 'host:x', 'host:70000', 'host:123456', '::1', 'a:b:80', 'host:-1', '[]:80', 'h:80 '])
-    assert.throws(() => daemonAddress(text), { message: `Invalid address "${text}": expected HOST:PORT` }, text);
+    assert.throws(
+      () => daemonAddress(text),
+      { message: `Invalid address "${text}": expected HOST:PORT, tcp://HOST:PORT or unix:///PATH` },
+      text,
+    );
 });

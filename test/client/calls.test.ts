@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import test, { type TestContext } from 'node:test';
-import type { DaemonAddress } from '../../src/client/address.js';
+import type { TcpAddress } from '../../src/util/address.js';
 import { ClientError, connect } from '../../src/client/connection.js';
 import { FramedCall } from '../../src/client/framed-call.js';
 import { plainCall } from '../../src/client/plain-call.js';
@@ -14,7 +14,7 @@ import { encodeFrame, FrameDecoder, FrameType, type Frame } from '../../src/rcli
 const HELLO = encodeFrame(FrameType.hello, '{"name":"tsdock","version":"0"}');
 
 /** A daemon that does with each connection what `behave` says. */
-async function daemon(t: TestContext, behave: (socket: Socket) => void): Promise<DaemonAddress> {
+async function daemon(t: TestContext, behave: (socket: Socket) => void): Promise<TcpAddress> {
   const sockets: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
@@ -32,7 +32,7 @@ async function daemon(t: TestContext, behave: (socket: Socket) => void): Promise
 }
 
 /** A daemon that says these bytes once the line of the call is there; resolves with the line. */
-async function answering(t: TestContext, ...pieces: (Buffer | string)[]): Promise<DaemonAddress & { lines: string[] }> {
+async function answering(t: TestContext, ...pieces: (Buffer | string)[]): Promise<TcpAddress & { lines: string[] }> {
   const lines: string[] = [];
   const address = await daemon(t, (socket) => {
     socket.once('data', (chunk: Buffer) => {
