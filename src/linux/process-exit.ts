@@ -2,6 +2,7 @@
 
 import { closeSync } from 'node:fs';
 import { hasCode } from './libc.js';
+import { onceFilesAreLeft } from './open-files.js';
 import type { Poller } from './poller.js';
 import { pidfdOpen } from './process.js';
 
@@ -9,7 +10,7 @@ import { pidfdOpen } from './process.js';
 export async function processExit(poller: Poller, pid: number): Promise<void> {
   let pidfd: number;
   try {
-    pidfd = pidfdOpen(pid);
+    pidfd = await onceFilesAreLeft(() => pidfdOpen(pid));
   } catch (error) {
     if (hasCode(error, 'ESRCH')) return;
     throw error;

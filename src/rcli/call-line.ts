@@ -5,12 +5,15 @@
 import type { Socket } from 'node:net';
 import type { CallerTerminal } from './reply.js';
 import { errorMessage } from '../util/errors.js';
+import { onOneLine } from '../util/table.js';
 
 // DIFFERS D11: the original read lines without end and waited for them for ever.
 /** The longest line that is taken, in bytes. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 /** The most words that a call may have. */
 export const MAX_WORDS = 10_000;
+/** How much of what is wrong an error shows, in characters. */
+const SHOWN_CHARACTERS = 100;
 /** How long a caller may take to say what it wants, in milliseconds. */
 export const LINE_TIMEOUT_MS = 10_000;
 
@@ -63,7 +66,7 @@ export function parseCallLine(line: string): CallLine {
   try {
     value = JSON.parse(line);
   } catch (error) {
-    throw new Error(`Invalid call line: ${errorMessage(error)}`);
+    throw new Error(`Invalid call line: ${onOneLine(errorMessage(error))}`);
   }
   // DIFFERS D04: `null`, like `[]`, crashed the original; it asks for help.
   if (value === null) return { words: [], framed: false, terminal: undefined };
@@ -71,22 +74,31 @@ export function parseCallLine(line: string): CallLine {
   if (typeof value !== 'object' || !('frames' in value)) {
     throw new Error('Invalid call line: expected a JSON array of strings');
   }
-  if (value.frames !== 1)
-    throw new Error(`Invalid call line: frames version ${JSON.stringify(value.frames)} is not known`);
+  if (value.frames !== 1) throw new Error(`Invalid call line: frames version ${show(value.frames)} is not known`);
   const args: unknown = 'args' in value ? value.args : undefined;
   if (!Array.isArray(args)) throw new Error('Invalid call line: "args" must be an array of strings');
   return { words: toWords(args), framed: true, terminal: toTerminal('tty' in value ? value.tty : undefined) };
 }
 
-/** A null is the empty string, as Go's decoder has it. */
+/** A null is the empty string, and half of a surrogate pair U+FFFD, as Go's decoder has it: a word is text that files and programs can be given. */
 function toWords(values: unknown[]): string[] {
   if (values.length > MAX_WORDS)
     throw new Error(`Invalid call line: ${values.length} words, at most ${MAX_WORDS} are allowed`);
   return values.map((value) => {
     if (value === null) return '';
-    if (typeof value !== 'string') throw new Error(`Invalid call line: ${JSON.stringify(value)} is no string`);
-    return value;
+    if (typeof value !== 'string') throw new Error(`Invalid call line: ${show(value)} is no string`);
+    return Buffer.from(value).toString();
   });
+}
+
+/** A value from the wire for an error: JSON where that is short. One that is nested deeply could not even be written. */
+function show(value: unknown): string {
+  try {
+    const text = JSON.stringify(value);
+    return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS)}…`;
+  } catch {
+    return 'a value that is nested too deeply'; // the stack is all that can run out here
+  }
 }
 
 function toTerminal(tty: unknown): CallerTerminal | undefined {

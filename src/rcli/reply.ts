@@ -38,7 +38,8 @@ export class ReplyStream extends Writable {
   status = 0;
   /** The caller's terminal, where it has one and the transport can tell. */
   readonly terminal: CallerTerminal | undefined;
-  readonly #gone = new AbortController();
+  /** made for who asks for it: most commands end without */
+  #gone: AbortController | undefined;
   /** what came before anybody listened */
   readonly #earlySignals: NodeJS.Signals[] = [];
   readonly #send: Send;
@@ -59,6 +60,10 @@ export class ReplyStream extends Writable {
 
   /** Aborted when the caller is gone, or the reply has ended: what waits on its behalf should stop. */
   get gone(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController();
+      if (this.destroyed) this.#gone.abort();
+    }
     return this.#gone.signal;
   }
 
@@ -93,7 +98,7 @@ export class ReplyStream extends Writable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#gone.abort();
+    this.#gone?.abort();
     if (this.stderr !== this) this.stderr.destroy();
     done(error);
   }

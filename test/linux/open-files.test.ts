@@ -1,0 +1,29 @@
+// How many files may be open, and what becomes of who finds none left: in a process of its own with a low limit.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { hasFilesForConnection, openFilesLimit } from '../../src/linux/open-files.js';
+
+const EXHAUSTED = fileURLToPath(new URL('exhaust-files.js', import.meta.url));
+
+test('openFilesLimit() is what the kernel says', () => {
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -Hn']);
+  assert.equal(String(openFilesLimit()), stdout.toString().trim(), 'node has raised it as far as it may');
+  assert.equal(hasFilesForConnection(openFilesLimit()), true);
+});
+
+test('hasFilesForConnection(), checkFilesForStart() and onceFilesAreLeft() heed the last open files', () => {
+  const { stdout, stderr, status } = spawnSync('prlimit', ['--nofile=200:200', process.execPath, EXHAUSTED]);
+  assert.equal(status, 0, stderr.toString());
+  const { limit, noStartAt, noConnectionAt, error, waited } = JSON.parse(stdout.toString()) as Record<string, unknown>; // what it prints
+  assert.equal(limit, 200);
+  assert.equal(noStartAt, 150, 'a quarter is kept from starts');
+  assert.equal(noConnectionAt, 175, 'an eighth is kept from connections');
+  assert.match(
+    String(error),
+    /^Cannot start: too many open files; the daemon may have 200 \(ulimit -n\), and keeps the last/,
+  );
+  assert.deepEqual(waited, ['failed with EMFILE', 'opened']);
+});

@@ -1,0 +1,117 @@
+// A daemon that may have few files open, or has none left: it says so to whoever wants something new, and keeps what runs.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TestDaemon, readAll, until, type TestNetwork } from '../harness.js';
+import { connectAll, framedCall, removeAll } from '../soak/loads.js';
+import { filesAtRest, openFilesOf } from '../soak/while-probed.js';
+
+const FEW = 256;
+/** What the daemon takes of them for connections. */
+const CONNECTIONS = FEW / 4;
+const NO_START = `Error: Cannot start: too many open files; the daemon may have ${FEW} (ulimit -n), and keeps the last for what runs already\n`;
+const LINES = 200;
+/** A clock tick of /proc, in milliseconds. */
+const TICK_MS = 10;
+
+/** For a daemon whose process has the limit from its beginning. */
+const fewFiles: TestNetwork = {
+  enter: ['prlimit', `--nofile=${FEW}:${FEW}`],
+  address: '127.0.0.1',
+  environment: process.env,
+  guard: () => undefined,
+  clean: () => Promise.resolve(),
+};
+
+/** What the process has had of the processors so far, in milliseconds. */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** The number that the next open file would have. */
+function lowestFree(pid: number): number {
+  const taken = new Set(readdirSync(`/proc/${pid}/fd`));
+  let fd = 0;
+  while (taken.has(String(fd))) fd++;
+  return fd;
+}
+
+test('tsdock -d takes as many connections as its open files allow, and tells the others why not', async () => {
+  const daemon = await TestDaemon.start({ network: fewFiles, args: ['--bridge', 'none'], withImage: false });
+  try {
+    const idle = await connectAll(daemon, CONNECTIONS);
+    const refused = `Error: Too many connections: at most ${CONNECTIONS} are allowed at once\n`;
+    assert.equal(await daemon.call('ps'), refused);
+    assert.deepEqual(await framedCall(daemon, 'ps'), { stderr: refused, status: '{"status":1}' });
+    const { status, stderr } = await daemon.tsdock(['ps']);
+    assert.deepEqual({ status, stderr }, { status: 1, stderr: refused });
+    for (const socket of idle) socket.destroy();
+    await until(async () => (await daemon.call('ps')).startsWith('ID '), 'it takes calls again');
+  } finally {
+    await daemon.close();
+  }
+});
+
+test('Server.CmdRun() is refused before the last open file is taken, and everything else goes on', async () => {
+  const daemon = await TestDaemon.start({ network: fewFiles, args: ['--bridge', 'none'] });
+  try {
+    const ids: string[] = [];
+    let reply = '';
+    for (; reply !== NO_START; reply = await daemon.call('run', 'base', 'sleep', '600')) {
+      assert.match(reply, /^([0-9a-f]{8}\n)?$/, `after ${ids.length} containers`);
+      if (reply !== '') ids.push(reply.trim());
+      assert.ok(ids.length < FEW);
+    }
+    assert.ok(ids.length > 10, `only ${ids.length} containers`);
+    assert.equal((await daemon.tsdock(['run', 'base', 'true'])).status, 125);
+    const running = (await daemon.call('ps', '-q')).split('\n').filter(Boolean);
+    assert.deepEqual(running.sort(), [...ids].sort());
+    const [first = ''] = ids.splice(0, 1);
+    assert.equal(await daemon.call('kill', first), '');
+    assert.equal(await daemon.stopped(first), '-1');
+    assert.match(await daemon.call('run', '-a', 'base', 'echo', 'room again'), /^room again\n$/);
+  } finally {
+    await daemon.close();
+  }
+});
+
+test('tsdock -d that has no open file left loses no output and no exit, and is idle until there are some', async () => {
+  const daemon = await TestDaemon.start({ withImage: true });
+  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
+  const limit = (soft: number | string): void =>
+    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  try {
+    const script = `while ! [ -e /go ]; do usleep 10000; done; i=0; while [ $i -lt ${LINES} ]; do echo line $i; i=$((i + 1)); usleep 5000; done; exit 3`;
+    const id = (await daemon.call('run', 'base', 'sh', '-c', script)).trim();
+    const expected = Array.from({ length: LINES }, (_, i) => `line ${i}\n`).join('');
+    const atRest = await filesAtRest(daemon.pid, ['socket:', 'socket:', 'socket:']);
+    limit(lowestFree(daemon.pid));
+    writeFileSync(join(daemon.directory, 'containers', id, 'rootfs', 'go'), '');
+    // Callers are told, or cut; nobody hangs.
+    for (let i = 0; i < 5; i++) {
+      const socket = await daemon.connect();
+      socket.end('["ps"]\n');
+      const reply = (await readAll(socket)).toString();
+      assert.match(reply, /^(Error: [^\n]+\n)?$/);
+    }
+    const log = join(daemon.directory, 'containers', id, `${id}-stdout.log`);
+    await until(() => readFileSync(log, 'utf8') === expected, 'all output is in the log');
+    const before = cpuMs(daemon.pid);
+    await sleep(1_000); // a stretch of time, in which it should do nothing
+    assert.ok(cpuMs(daemon.pid) - before < 500, `${cpuMs(daemon.pid) - before} ms of work`);
+    limit(hard);
+    assert.equal(await daemon.stopped(id), '3');
+    assert.equal(await daemon.call('logs', id), expected);
+    await removeAll(daemon, [id]);
+    const left = await filesAtRest(daemon.pid, ['socket:', 'socket:', 'socket:']);
+    assert.ok(left.length <= atRest.length, `${openFilesOf(daemon.pid).length} of ${atRest.length} open`);
+  } finally {
+    limit(hard);
+    await daemon.close();
+  }
+});
