@@ -1,62 +1,66 @@
 // The logs of one container on disk: what it printed on each stream, byte for byte, and in which order it arrived.
 //
 //   ID-stdout.log, ID-stderr.log   the raw bytes of all runs, appended
-//   ID-order.log                   a record of 16 bytes a chunk: when (u64, nanoseconds since 1970), how long (u32),
-//                                  which stream (u8: 1 or 2), three zero bytes; all little-endian
+//   ID-order.log                   when, how long and on which stream each chunk was (log-records.ts)
+//   the same with .1 behind        only with `--log-max`: the generation before (log-rotation.ts)
 //
 // While a container runs its `OutputPump` appends; readers (`log-reader.ts`) read the files and wait here for growth.
 // A chunk is in its stream's file before its record is written, so a daemon that is killed between the two leaves bytes
-// without a record; `open` gives them one.
+// without a record; `open` gives them one. Positions count on over the generations: what is before `begin` is gone.
 //
 // Owns the three descriptors between `open` and `close`.
 //
 // 2013: container.go of March, Container.Start (the log files); utils.go, writeBroadcaster
 
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, writeSync } from 'node:fs';
+import { errorMessage } from '../util/errors.js';
+import {
+  keyOf,
+  logSizes,
+  MAX_CHUNK_BYTES,
+  RECORD_BYTES,
+  repairRecords,
+  writeRecord,
+  type LogPosition,
+  type OpenLog,
+  type StreamNumber,
+} from './log-records.js';
+import { logPaths, olderPaths, openLog, recoverRotation, removeOlder, rotate, type LogPaths } from './log-rotation.js';
 
-/** The two streams, by the numbers that they have in the order log and in frames. */
-export const STDOUT = 1;
-export const STDERR = 2;
-export type StreamNumber = typeof STDOUT | typeof STDERR;
+const { O_RDWR, O_CREAT, O_TRUNC } = constants;
 
-/** The length of a record of the order log, in bytes. */
-export const RECORD_BYTES = 16;
-/** The longest chunk that a record tells of, in bytes. */
-export const MAX_CHUNK_BYTES = 1024 * 1024;
-const LOG_MODE = 0o600;
-
-/** One chunk of output, as the order log tells of it. */
-export interface OrderRecord {
-  stream: StreamNumber;
-  length: number;
-  timeNs: bigint;
-}
-
-/** How far the files go, in bytes. */
-export interface LogPosition {
-  stdout: number;
-  stderr: number;
-  order: number;
-}
-
-interface OpenLog {
-  stdout: number;
-  stderr: number;
-  order: number;
+/** A part of the log that lies in three files. */
+export interface LogGeneration {
+  /** another object once they are renamed */
+  paths: LogPaths;
+  /** where it begins */
+  readonly start: LogPosition;
+  /** how far its files go */
+  size: LogPosition;
+  /** it has been removed, or is just being removed */
+  isGone: boolean;
 }
 
 /** See the head of the file. */
 export class LogStore {
-  readonly paths: { readonly stdout: string; readonly stderr: string; readonly order: string };
+  readonly paths: LogPaths;
+  /** what each generation may have, in bytes */
+  readonly #generationBytes: number;
   #files: OpenLog | undefined;
-  #end: LogPosition = { stdout: 0, stderr: 0, order: 0 };
-  #runBegan: LogPosition = this.#end;
+  #current: LogGeneration;
+  #older: LogGeneration | undefined;
+  #isKnown = false;
+  #runBegan: LogPosition = nowhere();
+  readonly #id: string;
+  #loss: unknown;
   readonly #waiters = new Set<() => void>();
 
-  constructor(root: string, id: string) {
-    const path = (stream: string): string => join(root, `${id}-${stream}.log`);
-    this.paths = { stdout: path('stdout'), stderr: path('stderr'), order: path('order') };
+  /** `maxBytes` is what all of its files may have together; without a bound where it is 0. */
+  constructor(root: string, id: string, maxBytes = 0) {
+    this.paths = logPaths(root, id);
+    this.#id = id;
+    this.#generationBytes = maxBytes === 0 ? Infinity : Math.floor(maxBytes / 2);
+    this.#current = { paths: this.paths, start: nowhere(), size: nowhere(), isGone: false };
   }
 
   /** Whether a run may still append. */
@@ -66,12 +70,28 @@ export class LogStore {
 
   /** Where the files end now. Between runs: where they ended at `close`, so open and close once before. */
   get end(): LogPosition {
-    return { ...this.#end };
+    return endOf(this.#current);
   }
 
-  /** Where the run that is under way, or the last one, began. */
+  /** Where the oldest of what is kept begins. */
+  get begin(): LogPosition {
+    return { ...this.generations[0].start };
+  }
+
+  /** Where the run that is under way, or the last one, began. What of it is gone is before `begin`. */
   get runBegan(): LogPosition {
     return { ...this.#runBegan };
+  }
+
+  /** What there is to read, the oldest first. */
+  get generations(): readonly [LogGeneration, ...LogGeneration[]] {
+    return this.#older === undefined || this.#older.isGone ? [this.#current] : [this.#older, this.#current];
+  }
+
+  /** How long the next chunk may be, in bytes; none where `makeRoom` comes first. */
+  get room(): number {
+    const { stdout, stderr, order } = this.#current.size;
+    return Math.max(0, Math.min(MAX_CHUNK_BYTES, this.#generationBytes - stdout - stderr - order - RECORD_BYTES));
   }
 
   /** Makes `end` true between runs, too. */
@@ -81,39 +101,69 @@ export class LogStore {
     this.close();
   }
 
-  /** Opens the files for a run and repairs the order log where a daemon was killed at work. */
+  /** Opens the files for a run and repairs them where a daemon was killed at work. */
   open(): void {
     if (this.#files !== undefined) return;
-    const open = (path: string): number => openSync(path, constants.O_RDWR | constants.O_CREAT, LOG_MODE);
-    const files = { stdout: open(this.paths.stdout), stderr: open(this.paths.stderr), order: open(this.paths.order) };
+    if (recoverRotation(this.paths) && !this.#isKnown) this.#openOlder();
+    const files = openLog(this.paths, O_RDWR | O_CREAT);
+    try {
+      if (!this.#isKnown || !isSame(logSizes(files), this.#current.size)) this.#current.size = repairRecords(files);
+    } catch (error) {
+      closeLog(files);
+      throw error;
+    }
     this.#files = files;
-    const size = (fd: number): number => fstatSync(fd).size;
-    const order = size(files.order);
-    this.#end = { stdout: size(files.stdout), stderr: size(files.stderr), order: order - (order % RECORD_BYTES) };
-    this.#repair(files);
+    this.#loss = undefined;
+    this.#isKnown = true;
     this.#runBegan = this.end;
   }
 
   /** The run is over: closes the files and wakes the readers, who then see that nothing more comes. */
   close(): void {
     if (this.#files === undefined) return;
-    const { stdout, stderr, order } = this.#files;
-    for (const fd of [stdout, stderr, order]) closeSync(fd);
+    closeLog(this.#files);
     this.#files = undefined;
     this.#wake();
   }
 
+  /** The end of what this run prints is given up: `reason` is why the log cannot take it. */
+  giveUp(reason: unknown): void {
+    this.#loss ??= reason;
+  }
+
+  /** Throws where the last run printed what is not here: who reads to the end would not know. */
+  checkIsWhole(): void {
+    if (this.#loss === undefined) return;
+    throw new Error(`Cannot keep the output of container ${this.#id} to its end: ${errorMessage(this.#loss)}`, {
+      cause: this.#loss,
+    });
+  }
+
+  /** Resolves when there is room for a chunk: where the log has reached its bound, the older half of it goes. */
+  async makeRoom(): Promise<void> {
+    if (this.room > 0) return;
+    if (this.#older !== undefined) {
+      this.#older.isGone = true;
+      await removeOlder(this.paths);
+      this.#older = undefined;
+    }
+    const full = this.#opened();
+    // From here on without a wait: a reader looks for the files by name.
+    this.#files = rotate(this.paths, O_RDWR | O_CREAT | O_TRUNC);
+    closeLog(full);
+    this.#older = this.#current;
+    this.#older.paths = olderPaths(this.paths);
+    this.#current = { paths: this.paths, start: endOf(this.#older), size: nowhere(), isGone: false };
+  }
+
   /** The descriptor and end of a stream's file, for splice(2). */
   target(stream: StreamNumber): { fd: number; position: number } {
-    const files = this.#opened();
-    return stream === STDOUT
-      ? { fd: files.stdout, position: this.#end.stdout }
-      : { fd: files.stderr, position: this.#end.stderr };
+    return { fd: this.#opened()[keyOf(stream)], position: this.#current.size[keyOf(stream)] };
   }
 
   /** `length` bytes have been put at the end of the stream's file: records them and wakes the readers. */
   appended(stream: StreamNumber, length: number): void {
-    this.#record(this.#opened(), { stream, length, timeNs: BigInt(Date.now()) * 1_000_000n });
+    writeRecord(this.#opened(), this.#current.size, { stream, length, timeNs: BigInt(Date.now()) * 1_000_000n });
     this.#wake();
   }
 
@@ -146,60 +196,31 @@ export class LogStore {
     return this.#files;
   }
 
-  #record(files: OpenLog, record: OrderRecord): void {
-    const written = writeSync(files.order, encodeRecord(record), 0, RECORD_BYTES, this.#end.order);
-    if (written < RECORD_BYTES) throw new Error(`Cannot write ${this.paths.order}: no space left on device`);
-    this.#end.order += RECORD_BYTES;
-    this.#end[record.stream === STDOUT ? 'stdout' : 'stderr'] += record.length;
-  }
-
-  /**
-   * Makes the records add up to the bytes. Too few: an original, or a killed daemon, wrote bytes without a record. Too
-   * many: a stream's file was damaged; then the order before this moment is given up.
-   */
-  #repair(files: OpenLog): void {
-    const { stdout, stderr } = this.#end;
-    const recorded = { stdout: 0, stderr: 0 };
-    const block = Buffer.alloc(RECORD_BYTES * 4096);
-    for (let at = 0; at < this.#end.order;) {
-      const read = readSync(files.order, block, 0, Math.min(block.length, this.#end.order - at), at);
-      if (read <= 0) break;
-      for (const { stream, length } of decodeRecords(block.subarray(0, read))) {
-        recorded[stream === STDOUT ? 'stdout' : 'stderr'] += length;
-      }
-      at += read;
+  #openOlder(): void {
+    const paths = olderPaths(this.paths);
+    const files = openLog(paths, O_RDWR | O_CREAT);
+    try {
+      this.#older = { paths, start: nowhere(), size: repairRecords(files), isGone: false };
+    } finally {
+      closeLog(files);
     }
-    if (recorded.stdout > stdout || recorded.stderr > stderr) {
-      ftruncateSync(files.order, 0);
-      this.#end.order = 0;
-      recorded.stdout = recorded.stderr = 0;
-    }
-    this.#end = { ...recorded, order: this.#end.order };
-    this.#recordMissing(files, STDOUT, files.stdout, stdout - recorded.stdout);
-    this.#recordMissing(files, STDERR, files.stderr, stderr - recorded.stderr);
-  }
-
-  #recordMissing(files: OpenLog, stream: StreamNumber, fd: number, bytes: number): void {
-    const timeNs = BigInt(Math.trunc(fstatSync(fd).mtimeMs)) * 1_000_000n;
-    for (let left = bytes; left > 0; left -= MAX_CHUNK_BYTES) {
-      this.#record(files, { stream, length: Math.min(left, MAX_CHUNK_BYTES), timeNs });
-    }
+    this.#current = { paths: this.paths, start: endOf(this.#older), size: nowhere(), isGone: false };
   }
 }
 
-/** The records in a piece of an order log; a torn one at its end is passed over. */
-export function decodeRecords(bytes: Buffer): OrderRecord[] {
-  return Array.from({ length: Math.floor(bytes.length / RECORD_BYTES) }, (_, i) => ({
-    timeNs: bytes.readBigUInt64LE(i * RECORD_BYTES),
-    length: bytes.readUInt32LE(i * RECORD_BYTES + 8),
-    stream: bytes.readUInt8(i * RECORD_BYTES + 12) === STDERR ? STDERR : STDOUT,
-  }));
+/** Where a generation ends. */
+export function endOf({ start, size }: LogGeneration): LogPosition {
+  return { stdout: start.stdout + size.stdout, stderr: start.stderr + size.stderr, order: start.order + size.order };
 }
 
-function encodeRecord({ stream, length, timeNs }: OrderRecord): Buffer {
-  const bytes = Buffer.alloc(RECORD_BYTES);
-  bytes.writeBigUInt64LE(timeNs, 0);
-  bytes.writeUInt32LE(length, 8);
-  bytes.writeUInt8(stream, 12);
-  return bytes;
+function isSame(one: LogPosition, other: LogPosition): boolean {
+  return one.stdout === other.stdout && one.stderr === other.stderr && one.order === other.order;
+}
+
+function nowhere(): LogPosition {
+  return { stdout: 0, stderr: 0, order: 0 };
+}
+
+function closeLog({ stdout, stderr, order }: OpenLog): void {
+  for (const fd of [stdout, stderr, order]) closeSync(fd);
 }

@@ -14,7 +14,8 @@
 import { closeSync } from 'node:fs';
 import { spliceFromTerminal, spliceToFile } from '../linux/pipe.js';
 import type { Poller } from '../linux/poller.js';
-import { MAX_CHUNK_BYTES, type LogStore, type StreamNumber } from './log-store.js';
+import type { StreamNumber } from './log-records.js';
+import type { LogStore } from './log-store.js';
 
 /** How long to wait before the log is tried again, in milliseconds. */
 const RETRY_MS = 500;
@@ -94,9 +95,10 @@ export class OutputPump {
 
   /** Moves one piece. Resolves with its length: 0 at the end of the FIFO, -1 where nothing is there now. */
   async #moveToLog(stream: StreamNumber, fifo: number): Promise<number> {
-    const moved = await this.#persist(() => {
+    const moved = await this.#persist(async () => {
+      await this.#store.makeRoom();
       const { fd, position } = this.#store.target(stream);
-      return spliceToFile(fifo, fd, position, MAX_CHUNK_BYTES);
+      return spliceToFile(fifo, fd, position, this.#store.room);
     });
     if (moved === undefined) return 0;
     if (moved > 0) await this.#persist(() => this.#store.appended(stream, moved));
@@ -110,7 +112,10 @@ export class OutputPump {
         return await write();
       } catch (error) {
         this.#onProblem(error);
-        if (this.#isFinishing) return undefined;
+        if (this.#isFinishing) {
+          this.#store.giveUp(error);
+          return undefined;
+        }
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }

@@ -9,7 +9,7 @@
 import type { Readable } from 'node:stream';
 import type { Container } from '../container/container.js';
 import { readLog } from '../container/log-reader.js';
-import { STDERR, type LogPosition } from '../container/log-store.js';
+import { STDERR, type LogPosition } from '../container/log-records.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
 
 /** How a caller is attached. */

@@ -5,7 +5,8 @@ import { truncateSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { readLog, readStream, tailPosition, type LogSink, type ReadOptions } from '../../src/container/log-reader.js';
-import { LogStore, STDERR, STDOUT, type StreamNumber } from '../../src/container/log-store.js';
+import { STDERR, STDOUT, type StreamNumber } from '../../src/container/log-records.js';
+import { LogStore } from '../../src/container/log-store.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const START = { stdout: 0, stderr: 0, order: 0 };

@@ -5,13 +5,13 @@ import { appendFileSync, readFileSync, statSync, truncateSync, unlinkSync, utime
 import test, { type TestContext } from 'node:test';
 import {
   decodeRecords,
-  LogStore,
   MAX_CHUNK_BYTES,
   RECORD_BYTES,
   STDERR,
   STDOUT,
   type OrderRecord,
-} from '../../src/container/log-store.js';
+} from '../../src/container/log-records.js';
+import { LogStore } from '../../src/container/log-store.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 /** A store that is closed after the test. */

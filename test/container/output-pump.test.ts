@@ -5,7 +5,8 @@ import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decodeRecords, LogStore, STDERR, STDOUT } from '../../src/container/log-store.js';
+import { decodeRecords, STDERR, STDOUT } from '../../src/container/log-records.js';
+import { LogStore } from '../../src/container/log-store.js';
 import { OutputPump } from '../../src/container/output-pump.js';
 import { mkfifo, setPipeSize } from '../../src/linux/pipe.js';
 import { Poller } from '../../src/linux/poller.js';
