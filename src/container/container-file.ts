@@ -4,9 +4,9 @@
 //
 // 2013: container.go, Container.save, loadContainer, saveUserData and loadUserData
 
-import { readFile } from 'node:fs/promises';
-import { hasCode } from '../linux/libc.js';
+import { errorMessage } from '../util/errors.js';
 import { goMarshal, membersFromParsed, type GoValue } from '../util/go-json.js';
+import { readRegularFile } from '../util/regular-file.js';
 
 /** Both files have this mode in the original. */
 export const CONTAINER_FILE_MODE = 0o700;
@@ -14,26 +14,18 @@ export const CONTAINER_FILE_MODE = 0o700;
 /** An object as JSON.parse makes it. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Reads an object. Rejects with the file's name and why where it cannot be read or holds something else. */
-export async function readJsonObject(path: string): Promise<JsonObject> {
+/** Reads an object; undefined where there is no such file. Throws with its name, and why it cannot be used. */
+export function readJsonObject(path: string): JsonObject | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(path, 'utf8'));
+    const text = readRegularFile(path);
+    if (text === undefined) return undefined;
+    value = JSON.parse(text);
   } catch (cause) {
-    throw new Error(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new Error(`Cannot read ${path}: ${errorMessage(cause)}`, { cause });
   }
   if (!isObject(value)) throw new Error(`Cannot read ${path}: it holds no JSON object`);
   return value;
-}
-
-/** As `readJsonObject`, but a file that is missing is an empty object. */
-export async function readJsonObjectIfThere(path: string): Promise<JsonObject> {
-  try {
-    return await readJsonObject(path);
-  } catch (error) {
-    if (error instanceof Error && hasCode(error.cause, 'ENOENT')) return {};
-    throw error;
-  }
 }
 
 /** The member `key` where it is an object; else an empty one. */
@@ -57,7 +49,8 @@ function merge(known: Readonly<Record<string, GoValue>>, read: JsonObject): GoVa
   return { ...Object.fromEntries(merged), ...membersFromParsed(Object.fromEntries(unknown)) };
 }
 
-function isObject(value: unknown): value is JsonObject {
+/** Whether it is what JSON calls an object. */
+export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 

@@ -3,25 +3,21 @@
 //
 // 2013: container.go, Container.allocateNetwork and Container.releaseNetwork
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasNetworkOf } from '../linux/process.js';
 import type { LxcNetwork, OwnFile } from '../lxc/lxc-config.js';
 import { formatCidr, formatIpv4 } from '../network/ipv4.js';
-import {
-  hardwareAddress,
-  interfaceFromJSON,
-  interfaceToJSON,
-  type NetworkInterface,
-} from '../network/network-interface.js';
+import { hardwareAddress, interfaceToJSON, type NetworkInterface } from '../network/network-interface.js';
 import { removeInterface } from '../network/remove-interface.js';
+import { writeFileUnsynced } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { goMarshal } from '../util/go-json.js';
 import type { Config } from './config.js';
-import { readJsonObjectIfThere } from './container-file.js';
 import { writeEtcFiles } from './etc-files.js';
 import type { NetworkMode } from './network-mode.js';
+import { readNetwork } from './recover-network.js';
 import type { Runtime } from './runtime.js';
 
 /** How long the end of a run waits for its ports to be taken back, in milliseconds. */
@@ -80,19 +76,18 @@ export async function prepareNetwork(
 export function keepNetwork(root: string, network: NetworkInterface | undefined): void {
   const path = join(root, FILE);
   if (network === undefined) rmSync(path, { force: true });
-  else writeFileSync(path, goMarshal(interfaceToJSON(network)), { mode: 0o600 });
+  else writeFileUnsynced(path, goMarshal(interfaceToJSON(network)), 0o600);
 }
 
 /** The interface of a container that an earlier daemon started and that runs. Undefined where it has none. */
 export async function adoptNetwork(
   id: string,
   root: string,
-  { network, log }: Runtime,
+  { network, damage, log }: Runtime,
 ): Promise<NetworkInterface | undefined> {
   try {
-    const json = await readJsonObjectIfThere(join(root, FILE));
-    if (Object.keys(json).length === 0) return undefined;
-    const adopted = interfaceFromJSON(json);
+    const adopted = await readNetwork(join(root, FILE), join(root, 'config.lxc'), damage);
+    if (adopted === undefined) return undefined;
     await network.adopt(id, adopted);
     return adopted;
   } catch (error) {

@@ -11,16 +11,20 @@ import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
 import { packTree } from '../archive/pack-tree.js';
+import { removeTree } from '../linux/remove-tree.js';
+import { removeTemporaries, renameDurably, temporaryName } from '../util/atomic-file.js';
 import type { GoValue } from '../util/go-json.js';
+import { errorMessage } from '../util/errors.js';
 import { timedStep } from '../util/steps.js';
 import { listChanges, type Change } from './changes.js';
 import { driverNamed } from './drivers.js';
 import { Inside } from './inside.js';
-import { mkdirUnlessThere } from './folders.js';
+import { checkLayers } from './layer-paths.js';
+import { isThere, mkdirUnlessThere } from './folders.js';
 import type { Branches, MountDriver } from './mount-driver.js';
 import { ownMountPoints } from './own-mount-points.js';
 import { lookAtRoot, restoreRootTime, type RootLook } from './root-time.js';
-import { readRwDriver, replaceRw, writeRwDriver } from './rw.js';
+import { createRw, readRwDriver, removeUnfinishedRw, replaceRw, writeRwDriver } from './rw.js';
 import { runTreeJob } from './tree-job.js';
 
 const FOLDER_MODE = 0o755;
@@ -29,6 +33,8 @@ const FOLDER_MODE = 0o755;
 export class Filesystem {
   /** the driver that mounts; rw may still have the form of another one */
   readonly #driver: MountDriver;
+  /** a line for the daemon's log: what no caller is there to be told */
+  readonly #log: (line: string) => void;
   /** the driver whose form rw has, once that is known */
   #rwDriver: MountDriver | undefined;
   /** the root before the run that is under way */
@@ -46,8 +52,19 @@ export class Filesystem {
     /** absolute paths of the layers, top first */
     readonly layers: readonly string[],
     driver: MountDriver,
+    log: (line: string) => void = () => undefined,
   ) {
     this.#driver = driver;
+    this.#log = log;
+  }
+
+  /** Takes away what a killed daemon left half-made around rw. To be called before anything else. */
+  recover(): Promise<void> {
+    return this.#exclusive(async () => {
+      await removeTemporaries(dirname(this.rwPath), removeTree);
+      await (await this.#driverOfRw()).removeUnfinished(this.#branches);
+      await removeUnfinishedRw(this.rwPath);
+    });
   }
 
   /** Mounts the union. Rejects where it is mounted already, and with what the driver tried where that fails. */
@@ -85,12 +102,15 @@ export class Filesystem {
   async endRun(programBeganAtMs: number | undefined): Promise<void> {
     const before = this.#rootBefore;
     this.#rootBefore = undefined;
-    if (before !== undefined && programBeganAtMs !== undefined) {
-      await this.#exclusive(async () => {
-        if (await this.isMounted()) restoreRootTime(this.rootfs, before, programBeganAtMs);
-      });
+    try {
+      if (before !== undefined && programBeganAtMs !== undefined) {
+        await this.#exclusive(async () => {
+          if (await this.isMounted()) restoreRootTime(this.rootfs, before, programBeganAtMs);
+        });
+      }
+    } finally {
+      await this.umount(); // also where the time of a folder cannot be set
     }
-    await this.umount();
   }
 
   /** Whether the union is mounted now. */
@@ -162,8 +182,15 @@ export class Filesystem {
     return this.#exclusive(async () => {
       this.#breakOffArchives('reset');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
+      await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
+      if (await isThere(this.rwPath)) {
+        // At once, and without taking room: on a full disk this is what makes some.
+        const old = join(dirname(this.rwPath), temporaryName(basename(this.rwPath)));
+        await renameDurably(this.rwPath, old);
+        this.#rwDriver = undefined;
+        await removeTree(old);
+      }
       await this.#createMountPoints();
-      await this.#replaceRw(async (next) => this.#dressRoot(next));
     });
   }
 
@@ -174,6 +201,11 @@ export class Filesystem {
       this.#breakOffArchives('removed');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
     });
+  }
+
+  /** The removal has failed: the files can be used again. */
+  reinstate(): void {
+    this.#isGone = false;
   }
 
   /** As in config.json. */
@@ -193,6 +225,7 @@ export class Filesystem {
       work: join(dirname(this.rwPath), 'work'),
       // A layer that is there twice (a commit without a change) adds nothing further down, and no driver takes it twice.
       layers: [...new Set(this.layers)],
+      log: this.#log,
     };
   }
 
@@ -206,6 +239,7 @@ export class Filesystem {
   }
 
   async #mount(): Promise<void> {
+    checkLayers(this.layers);
     await this.#createMountPoints();
     await this.#convertRw();
     await this.#driver.mount(this.#branches);
@@ -214,6 +248,7 @@ export class Filesystem {
   /** Does `use` with a rw that is up to date, and that nobody else touches but the container itself. */
   #withRw<T>(use: (driver: MountDriver) => Promise<T>): Promise<T> {
     return this.#exclusive(async () => {
+      checkLayers(this.layers);
       await this.#createMountPoints();
       const driver = await this.#driverOfRw();
       if (await driver.isMounted(this.#branches)) await driver.sync(this.#branches);
@@ -225,16 +260,20 @@ export class Filesystem {
   async #createMountPoints(): Promise<void> {
     await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
     await mkdirUnlessThere(this.rootfs, FOLDER_MODE);
-    if (!(await mkdirUnlessThere(this.rwPath, FOLDER_MODE))) return;
-    this.#dressRoot(this.rwPath);
-    await writeRwDriver(this.rwPath, this.#driver.name);
+    if (await isThere(this.rwPath)) return;
+    await createRw(this.rwPath, this.#driver.name, (rw) => this.#dressRoot(rw));
     this.#rwDriver = this.#driver;
   }
 
   /** The root of a union looks as the uppermost branch: rw begins as the root of the image. */
   #dressRoot(rw: string): void {
     const [top] = this.layers;
-    if (top !== undefined) copyDirectoryAttributes(top, rw);
+    if (top === undefined) return;
+    try {
+      copyDirectoryAttributes(top, rw);
+    } catch (cause) {
+      throw new Error(`Cannot make ${rw} look as ${top}: ${errorMessage(cause)}`, { cause });
+    }
   }
 
   /** Puts rw into the form of this daemon's driver. Not mounted. */

@@ -1,13 +1,26 @@
 // The layers that a record names, where they lie now: the original wrote absolute paths, and a data directory may have
 // been moved since. Only the last part of a path counts, and only where it names something inside the folder of layers.
 
+import { lstatSync } from 'node:fs';
 import { basename, join } from 'node:path';
+
+/** No name of a layer has anything that means something in the options of a mount, or leads elsewhere. */
+const LAYER_NAME = /^\w[\w.-]*$/;
 
 /** Absolute paths below `layersPath` for what `recorded` names; what is no name of a layer is left out. */
 export function layerPaths(layersPath: string, recorded: unknown): string[] {
   if (!Array.isArray(recorded)) return [];
   return recorded.flatMap((path: unknown) => {
     const name = typeof path === 'string' ? basename(path) : '';
-    return name === '' || name.startsWith('.') ? [] : [join(layersPath, name)];
+    return !LAYER_NAME.test(name) ? [] : [join(layersPath, name)];
   });
+}
+
+/** Throws where a layer is not there as a folder: what is made of the others would be another tree. */
+export function checkLayers(layers: readonly string[]): void {
+  if (layers.length === 0) throw new Error('Cannot use the file system: its layers are not known');
+  for (const layer of layers) {
+    const isFolder = lstatSync(layer, { throwIfNoEntry: false })?.isDirectory() === true;
+    if (!isFolder) throw new Error(`Cannot use the file system: its layer ${layer} is missing`);
+  }
 }

@@ -4,6 +4,7 @@
 import type { TreeForm } from '../archive/walk-tree.js';
 import { isMountPoint, mount, MOUNT_DATA_LIMIT, umount, type MountCall } from '../linux/mount.js';
 import { hasCode } from '../linux/libc.js';
+import { mountUsers } from '../linux/mount-users.js';
 import { step, timedStep } from '../util/steps.js';
 
 /** The folders of one union mount, absolute. */
@@ -16,6 +17,8 @@ export interface Branches {
   work: string;
   /** read only, top first, none of them twice; all in one folder */
   layers: readonly string[];
+  /** told where the union is taken from sight only, as somebody still uses it */
+  log?: (line: string) => void;
 }
 
 /** One way to make a union of folders. */
@@ -32,6 +35,8 @@ export interface MountDriver {
   prepareLayer(layer: string, folder: string, hasWhiteoutNames: boolean): Promise<void>;
   /** Takes that away again; the layer itself is gone or going. */
   forgetLayer(layer: string): Promise<void>;
+  /** Takes away what a daemon that was killed left of a union that it had not finished. */
+  removeUnfinished(branches: Branches): Promise<void>;
   /** Makes the union. The folders rootfs and rw are there. Rejects, with nothing mounted, where that fails. */
   mount(branches: Branches): Promise<void>;
   /** Takes the union away; what was changed is in rw then. */
@@ -48,8 +53,10 @@ export const kernelUnion = {
   keepsOpenTrees: true,
   prepareLayer: async (): Promise<void> => undefined,
   forgetLayer: async (): Promise<void> => undefined,
-  umount: ({ rootfs }: Branches): Promise<void> => umountUnion(rootfs),
-  discard: ({ rootfs }: Branches): Promise<void> => umountUnion(rootfs),
+  /** the kernel makes it at once or not at all */
+  removeUnfinished: async (): Promise<void> => undefined,
+  umount: umountUnion,
+  discard: umountUnion,
   isMounted: ({ rootfs }: Branches): Promise<boolean> => isMountPoint(rootfs),
   /** rw is a part of the mount: it is always up to date */
   sync: async (): Promise<void> => undefined,
@@ -66,7 +73,7 @@ export function mountUnion(call: MountCall): Promise<void> {
 }
 
 /** Takes a mount away. Where something still uses it, it is taken from sight and goes when the last user ends. */
-async function umountUnion(target: string): Promise<void> {
+async function umountUnion({ rootfs: target, log }: Branches): Promise<void> {
   const source = 'filesystem.go, Filesystem.Umount';
   try {
     await timedStep(
@@ -77,8 +84,10 @@ async function umountUnion(target: string): Promise<void> {
     );
   } catch (error) {
     if (!hasCode(error, 'EBUSY')) throw error;
+    const users = mountUsers(target); // before: afterwards it has no name
     await umount(target, true);
     step('umount', source, () => ({ target, lazy: true }));
+    log?.(`${target} is in use by ${users || 'somebody'}: taken from sight, it goes for good with its last user`);
   }
 }
 

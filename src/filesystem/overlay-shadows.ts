@@ -12,6 +12,7 @@ import { basename, dirname, join } from 'node:path';
 import { hasCode } from '../linux/libc.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { temporaryName } from '../util/atomic-file.js';
+import { errorMessage } from '../util/errors.js';
 import { ABOVE, BELOW, OPAQUE_ROOT } from './build-shadows.js';
 import { runTreeJob } from './tree-job.js';
 
@@ -46,6 +47,13 @@ export async function forgetShadows(layer: string): Promise<void> {
   await removeTree(shadowsFolder(layer));
 }
 
+/** Takes the folders away whose layer is not there: a daemon was killed as it came or went. */
+export async function forgetStrayShadows(layersPath: string): Promise<void> {
+  const layers = new Set(namesIn(layersPath));
+  const strays = (namesIn(dirname(shadowsFolder(join(layersPath, '_')))) ?? []).filter((name) => !layers.has(name));
+  for (const name of strays) await forgetShadows(join(layersPath, name));
+}
+
 function shadowsFolder(layer: string): string {
   return join(dirname(dirname(layer)), 'overlay', basename(layer));
 }
@@ -58,7 +66,12 @@ async function makeShadows(layers: readonly { layer: string; folder: string }[])
       // Beside the layers, where what a killed daemon leaves is taken away at the next start.
       made.push({ layer, folder, target: await mkdtemp(join(dirname(layer), temporaryName(''))) });
     }
-    await runTreeJob({ job: 'shadows', layers: made.map(({ folder, target }) => ({ layer: folder, target })) });
+    try {
+      await runTreeJob({ job: 'shadows', layers: made.map(({ folder, target }) => ({ layer: folder, target })) });
+    } catch (cause) {
+      const names = layers.map(({ layer }) => layer).join(', ');
+      throw new Error(`Cannot make what overlay needs beside ${names}: ${errorMessage(cause)}`, { cause });
+    }
     for (const { layer, target } of made) await renameUnlessThere(target, shadowsFolder(layer));
   } finally {
     for (const { target } of made) await removeTree(target);

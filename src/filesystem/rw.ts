@@ -6,28 +6,25 @@
 //
 // 2013: none; rw was aufs's
 
-import { mkdir, readFile, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { hasCode } from '../linux/libc.js';
+import { mkdir, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
-import { syncFolder, writeFileAtomically } from '../util/atomic-file.js';
+import { syncFolder, temporaryName, writeFileAtomically } from '../util/atomic-file.js';
+import { readRegularFile } from '../util/regular-file.js';
 import { isThere } from './folders.js';
 
 /** Without the file it is aufs's: an original wrote it. */
 const FIRST_DRIVER = 'aufs';
-const FORM_FILE = 'rw.driver';
-const NEXT = 'rw.next';
+/** The file beside rw. */
+export const FORM_FILE = 'rw.driver';
+/** The folder beside rw that is to take its place. */
+export const NEXT = 'rw.next';
 const FORM_MODE = 0o644;
 
 /** The name of the driver whose form `rw` has. Finishes a replacement that was begun. */
 export async function readRwDriver(rw: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(join(dirname(rw), FORM_FILE), 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return FIRST_DRIVER;
-    throw error;
-  }
+  const text = readRegularFile(join(dirname(rw), FORM_FILE));
+  if (text === undefined) return FIRST_DRIVER;
   const [driver = '', next] = text.trimEnd().split('\n');
   if (next !== undefined) await putInPlace(rw, driver);
   return driver;
@@ -36,6 +33,27 @@ export async function readRwDriver(rw: string): Promise<string> {
 /** Says whose form `rw` has. */
 export async function writeRwDriver(rw: string, driver: string): Promise<void> {
   await writeFileAtomically(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
+}
+
+/** Makes `rw`, which is not there; `dress` makes the empty folder look as it is to. It is there whole or not at all. */
+export async function createRw(rw: string, driver: string, dress: (rw: string) => void): Promise<void> {
+  const temporary = join(dirname(rw), temporaryName(basename(rw)));
+  // First: a rw without it is taken for aufs's.
+  await writeRwDriver(rw, driver);
+  try {
+    await mkdir(temporary, { mode: 0o755 });
+    dress(temporary);
+    await rename(temporary, rw);
+  } catch (error) {
+    await removeTree(temporary);
+    throw error;
+  }
+}
+
+/** Removes what a daemon had half-built for `replaceRw` when it was killed. What counts already `readRwDriver` puts in place. */
+export async function removeUnfinishedRw(rw: string): Promise<void> {
+  await readRwDriver(rw);
+  await removeTree(join(dirname(rw), NEXT));
 }
 
 /**

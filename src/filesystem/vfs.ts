@@ -6,7 +6,7 @@
 //
 // 2013: none
 
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
 import { syncFolder } from '../util/atomic-file.js';
@@ -24,10 +24,15 @@ export const vfs: MountDriver = {
   keepsOpenTrees: false,
   prepareLayer: async () => undefined,
   forgetLayer: async () => undefined,
+  async removeUnfinished(branches) {
+    await rm(unfinishedOf(branches), { force: true });
+    if (await this.isMounted(branches)) return;
+    if ((await namesIn(branches.rootfs)).length > 0) await emptyRootfs(branches.rootfs);
+  },
   async mount(branches) {
     const { rootfs, rw, layers } = branches;
     const manifest = manifestOf(branches);
-    const unfinished = `${manifest}.next`;
+    const unfinished = unfinishedOf(branches);
     try {
       await emptyRootfs(rootfs); // what an unfinished copy left
       const job = { job: 'union', layers, rw, rootfs, manifest: unfinished } as const;
@@ -71,6 +76,14 @@ export const vfs: MountDriver = {
 
 function manifestOf({ rw }: Branches): string {
   return join(dirname(rw), 'vfs.manifest');
+}
+
+function unfinishedOf(branches: Branches): string {
+  return `${manifestOf(branches)}.next`;
+}
+
+async function namesIn(rootfs: string): Promise<string[]> {
+  return (await isThere(rootfs)) ? readdir(rootfs) : [];
 }
 
 async function emptyRootfs(rootfs: string): Promise<void> {

@@ -2,31 +2,31 @@
 //
 // The rules that must hold: what a caller is told is on disk. A change is worked out, written, and only then seen by
 // others; changes happen one after the other. And what could not be read is not lost by the next change: the file is set
-// aside as it was.
+// aside as it was, and is reported until somebody takes it away.
+//
+// DIFFERS D55: to the original a damaged index was a reason not to start.
 //
 // 2013: image/image.go, Index and History
 
-import { existsSync } from 'node:fs';
-import { copyFile, readFile } from 'node:fs/promises';
-import { hasCode } from '../linux/libc.js';
-import { writeFileAtomically } from '../util/atomic-file.js';
+import { NotSyncedError, writeFileAtomically } from '../util/atomic-file.js';
+import { DamageReport } from '../util/damage-report.js';
 import { errorMessage } from '../util/errors.js';
 import { goMarshal, membersFromParsed, type GoValue } from '../util/go-json.js';
 import { step } from '../util/steps.js';
-import { imageFromJSON, imageToJSON, newImage, type Image } from './image.js';
+import { readRegularFile } from '../util/regular-file.js';
+import { findAside, isPathTaken, keepAside, setAside } from '../util/set-aside.js';
+import { imageToJSON, newImage, type Image } from './image.js';
 import { matchNames } from './match-names.js';
+import { byId, isObject, parseNames, type Names } from './parse-index.js';
 
 const INDEX_MODE = 0o600;
 const KNOWN_KEYS = ['Path', 'ByName', 'ById'];
-
-/** The histories by name, newest first. */
-type Names = ReadonlyMap<string, readonly Image[]>;
+/** The longest index, in bytes: of more than that node makes no text. */
+const MAX_INDEX_BYTES = 256 * 1024 * 1024;
 
 /** See the head of the file. */
 export class Index {
-  /** What of the file was not understood, now or at an earlier start: a line for the daemon's log. Undefined for nothing. */
-  readonly damage: string | undefined;
-  /** there was no file */
+  /** there was no file, or none that could be used */
   readonly isMissing: boolean;
   readonly #path: string;
   #names: Names;
@@ -36,33 +36,37 @@ export class Index {
   readonly #unknown: Readonly<Record<string, GoValue>>;
   #changing: Promise<unknown> = Promise.resolve();
 
-  private constructor(
-    path: string,
-    names: Names,
-    unknown: Readonly<Record<string, GoValue>>,
-    is: { isMissing: boolean; damage: string | undefined },
-  ) {
+  private constructor(path: string, names: Names, unknown: Readonly<Record<string, GoValue>>, isMissing: boolean) {
     this.#path = path;
     this.#names = names;
     this.#byId = byId(names);
     this.#layers = layersOf(names);
     this.#unknown = unknown;
-    this.isMissing = is.isMissing;
-    this.damage = is.damage;
+    this.isMissing = isMissing;
   }
 
-  /** Reads the index at `path`; one that is missing is empty. Rejects with its name and why where it cannot be read. */
-  static async open(path: string, layersPath: string): Promise<Index> {
-    const read = await readIndex(path);
-    const { names, isWhole } = parseNames(read ?? {}, layersPath);
-    const aside = `${path}.damaged`;
-    if (!isWhole && !existsSync(aside)) await copyFile(path, aside);
-    const damage = existsSync(aside) ? `${path} held what is no image, see ${aside}` : undefined;
+  /**
+   * Reads the index at `path`; one that is missing is empty. One that cannot be read is set aside, and of one with entries
+   * that are none the others are kept: `damage` is told.
+   */
+  static async open(path: string, layersPath: string, damage = new DamageReport()): Promise<Index> {
+    for (const aside of findAside(path)) report(damage, aside, 'was set aside earlier');
+    let read: Readonly<Record<string, unknown>> | undefined;
+    try {
+      read = readIndex(path);
+    } catch (error) {
+      const aside = await setAside(path);
+      report(damage, aside, `was ${path}, which cannot be used: ${errorMessage(error)}; there are no images now`);
+    }
+    const { names, problem } = parseNames(read ?? {}, layersPath);
     const unknown = Object.entries(read ?? {}).filter(([key]) => !KNOWN_KEYS.includes(key));
-    return new Index(path, names, membersFromParsed(Object.fromEntries(unknown)), {
-      isMissing: read === undefined,
-      damage,
-    });
+    const index = new Index(path, names, membersFromParsed(Object.fromEntries(unknown)), read === undefined);
+    if (problem !== undefined) {
+      report(damage, await keepAside(path), `is what ${path} was before ${problem} was left out; the rest is kept`);
+      // Else the next start would find the same again. Where it cannot be written, it does.
+      await index.save().catch((error: unknown) => damage.add(errorMessage(error)));
+    }
+    return index;
   }
 
   /** The image of that id, or the newest of that name; undefined where there is none. 2013: Index.Find */
@@ -144,16 +148,29 @@ export class Index {
     const change = async (): Promise<T> => {
       const names = new Map(this.#names);
       const result = work(names);
-      await writeFileAtomically(this.#path, this.#text(names), INDEX_MODE);
-      this.#names = names;
-      this.#byId = byId(names);
-      this.#layers = layersOf(names);
+      const text = this.#text(names);
+      // The next daemon would take it for damaged.
+      if (Buffer.byteLength(text) > MAX_INDEX_BYTES)
+        throw new Error(`Cannot write ${this.#path}: it would be too long`);
+      try {
+        await writeFileAtomically(this.#path, text, INDEX_MODE);
+      } catch (error) {
+        if (error instanceof NotSyncedError) this.#adopt(names); // it is what the disk has
+        throw error;
+      }
+      this.#adopt(names);
       step('index', 'image/image.go, Index.save', () => ({ path: this.#path, names: names.size }));
       return result;
     };
     const changed = this.#changing.then(change);
     this.#changing = changed.catch(() => undefined); // whoever asked for it is told
     return changed;
+  }
+
+  #adopt(names: Names): void {
+    this.#names = names;
+    this.#byId = byId(names);
+    this.#layers = layersOf(names);
   }
 
   #text(names: Names): string {
@@ -172,47 +189,23 @@ function addVersion(names: Map<string, readonly Image[]>, name: string, image: I
   return image;
 }
 
-function byId(names: Names): Map<string, Image> {
-  // Oldest first, so that of two with one id the newest stays.
-  return new Map([...names.values()].flatMap((history) => [...history].reverse().map((image) => [image.id, image])));
-}
-
 function layersOf(names: Names): Set<string> {
   return new Set([...names.values()].flat().flatMap(({ layers }) => layers));
 }
 
-/** The histories in a file, without what is no image. `isWhole` says whether that was nothing. */
-function parseNames(read: Readonly<Record<string, unknown>>, layersPath: string): { names: Names; isWhole: boolean } {
-  const names = new Map<string, Image[]>();
-  const byName = read['ByName'] ?? {}; // Go writes null for what was never made
-  let isWhole = isObject(byName);
-  for (const [name, history] of Object.entries(asObject(byName))) {
-    const entries: unknown[] = Array.isArray(history) ? history : [];
-    const images = entries.flatMap((json) => imageFromJSON(json, layersPath) ?? []);
-    isWhole &&= Array.isArray(history) && images.length === entries.length;
-    if (Array.isArray(history)) names.set(name, images);
-  }
-  const known = byId(names);
-  isWhole &&= Object.keys(asObject(read['ById'])).every((id) => known.has(id));
-  return { names, isWhole };
-}
-
 /** The object in the file at `path`; undefined where there is no file. */
-async function readIndex(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'));
-    if (!isObject(value)) throw new Error('it holds no JSON object');
-    return value;
-  } catch (cause) {
-    if (hasCode(cause, 'ENOENT')) return undefined;
-    throw new Error(`Cannot read ${path}: ${errorMessage(cause)}`, { cause });
-  }
+function readIndex(path: string): Readonly<Record<string, unknown>> | undefined {
+  const text = readRegularFile(path, MAX_INDEX_BYTES);
+  if (text === undefined) return undefined;
+  const value: unknown = JSON.parse(text);
+  if (!isObject(value)) throw new Error('it holds no JSON object');
+  const isForeign = Object.keys(value).length > 0 && value['ByName'] === undefined && value['ById'] === undefined;
+  if (isForeign) throw new Error('it holds no index of images');
+  return value;
 }
 
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return isObject(value) ? value : {};
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
+/** Tells of a file that was set aside. As long as it lies there, layers may be needed that only it names. */
+function report(damage: DamageReport, aside: string, what: string): void {
+  const advice = 'no layer is freed until somebody has mended it or taken it away';
+  damage.add(`${aside} ${what}: ${advice}`, { isStillSo: () => isPathTaken(aside), needsLayers: true });
 }

@@ -17,7 +17,8 @@ import type { Readable } from 'node:stream';
 import { importLayer, type ImportedLayer } from '../archive/import-layer.js';
 import { hasCode } from '../linux/libc.js';
 import { removeTree } from '../linux/remove-tree.js';
-import { removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
+import { syncFileSystem } from '../linux/sync.js';
+import { removeTemporaries, renameDurably, temporaryName } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { shortDigest } from '../util/ids.js';
 import { step, timedStep } from '../util/steps.js';
@@ -44,6 +45,8 @@ export class LayerStore {
   #isUsed: (layer: string) => boolean = () => true;
   /** by path, how many hold it */
   readonly #held = new Map<string, number>();
+  /** what could not be freed */
+  readonly #unfreed = new Set<string>();
   #changing: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -88,16 +91,17 @@ export class LayerStore {
       const facts = (): Record<string, unknown> => ({ temporary });
       const imported = await timedStep('unpack', 'image/layers.go, LayerStore.AddLayer', facts, unpack);
       const layer = join(this.path, shortDigest(imported.digest));
+      // A layer is never written again: one that a power cut finds half on the disk would stay so.
+      if (!(await isDirectory(layer))) await syncFileSystem(temporary);
       const release = await this.#inTurn(() => this.#place(layer, temporary, imported));
       try {
-        await syncFolder(this.path); // what is on record must be there, also after a power cut
         return await use(layer);
       } finally {
         await release();
       }
     } finally {
       archive.off('error', ignore);
-      await removeTree(temporary);
+      await this.#remove(temporary);
     }
   }
 
@@ -120,21 +124,34 @@ export class LayerStore {
     };
   }
 
-  /** Frees those of the layers that nothing uses. Resolves when their folders are gone. */
+  /**
+   * Frees those of the layers that nothing uses. Resolves when their folders are gone. What cannot be freed is no failure of
+   * whoever used it last: the log is told, and the next call tries it again, as the next start does.
+   */
   async free(layers: Iterable<string>): Promise<void> {
-    const candidates = [...new Set(layers)];
+    const candidates = [...new Set([...layers, ...this.#unfreed])];
     if (!candidates.some((layer) => this.#isFree(layer))) return; // most calls: they need not wait for others
     const doomed: string[] = [];
-    try {
-      for (const layer of candidates) await this.#inTurn(() => this.#takeAway(layer, doomed));
-    } finally {
-      for (const folder of doomed) await removeTree(folder);
+    for (const layer of candidates) {
+      try {
+        this.#unfreed.delete(layer);
+        await this.#inTurn(() => this.#takeAway(layer, doomed));
+      } catch (error) {
+        this.#unfreed.add(layer);
+        this.#hooks.log?.(`Cannot free layer ${layer}: ${errorMessage(error)}`);
+      }
     }
+    for (const folder of doomed) await this.#remove(folder);
   }
 
   /** Frees all layers that nothing uses. */
   async freeUnused(): Promise<void> {
     await this.free(await this.list());
+  }
+
+  /** Removes a folder that nobody sees. One that cannot be removed now is removed at the next start. */
+  async #remove(folder: string): Promise<void> {
+    await removeTree(folder).catch((error: unknown) => this.#hooks.log?.(errorMessage(error)));
   }
 
   #isFree(layer: string): boolean {
@@ -146,7 +163,7 @@ export class LayerStore {
     if (await isDirectory(layer)) return this.hold([layer]);
     await this.#hooks.onArrival?.(layer, temporary, imported);
     try {
-      await rename(temporary, layer);
+      await renameDurably(temporary, layer); // what is on record must be there, also after a power cut
     } catch (error) {
       await this.#hooks.onGone?.(layer);
       throw error;

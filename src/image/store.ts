@@ -4,9 +4,11 @@
 
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { DamageReport } from '../util/damage-report.js';
 import { goTime } from '../util/go-time.js';
 import { Index } from './index-store.js';
 import { newImage, type Image } from './image.js';
+import { reportMissingLayers, setForeignLayersAside, standInForIndex } from './image-damage.js';
 import { LayerStore, type LayerHooks } from './layer-store.js';
 
 /** See the head of the file. */
@@ -14,22 +16,22 @@ export class Store {
   private constructor(
     readonly index: Index,
     readonly layers: LayerStore,
-    /** why the index may name less than there is: then a layer that it does not name may be an image's all the same */
-    readonly damage: string | undefined,
+    /** There are layers, and there was no index that could be read: the names of the images are lost. */
+    readonly isIndexLost: boolean,
   ) {}
 
-  /** Opens the images in the folder `root`, and makes it where it is missing. 2013: image.go, New */
-  static async open(root: string, hooks: LayerHooks = {}): Promise<Store> {
+  /** Opens the images in the folder `root`, and makes it where it is missing. `damage` is told. 2013: image.go, New */
+  static async open(root: string, hooks: LayerHooks = {}, damage = new DamageReport()): Promise<Store> {
     const layers = await LayerStore.open(join(root, 'layers'), hooks);
     const path = join(root, 'index.json');
-    const index = await Index.open(path, layers.path);
-    let { damage } = index;
+    const index = await Index.open(path, layers.path, damage);
+    await setForeignLayersAside(root, layers.path, damage);
+    const isIndexLost = index.isMissing && (await layers.list()).length > 0;
     // An index that has got lost is not one without images. So that the two differ, there is one from the start.
-    if (index.isMissing) {
-      if ((await layers.list()).length > 0) damage = `${path} is missing, and there are layers`;
-      else await index.save();
-    }
-    return new Store(index, layers, damage);
+    if (isIndexLost) await standInForIndex(path, damage);
+    if (index.isMissing) await index.save();
+    reportMissingLayers(index, damage);
+    return new Store(index, layers, isIndexLost);
   }
 
   /** Makes an archive the newest version of the image `name`. 2013: Store.Import */

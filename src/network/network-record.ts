@@ -3,11 +3,13 @@
 //
 // 2013: nothing
 
-import { readFile, rm } from 'node:fs/promises';
-import { hasCode } from '../linux/libc.js';
+import { rm } from 'node:fs/promises';
 import { writeFileAtomically } from '../util/atomic-file.js';
+import type { DamageReport } from '../util/damage-report.js';
 import { errorMessage } from '../util/errors.js';
 import { goMarshalIndent } from '../util/go-json.js';
+import { readRegularFile } from '../util/regular-file.js';
+import { findAside, isPathTaken, setAside } from '../util/set-aside.js';
 import { isBridgeName } from './bridge.js';
 import { formatCidr, parseCidr, type Cidr } from './ipv4.js';
 
@@ -28,7 +30,7 @@ export interface NetworkRecord {
 
 /** Reads the record; an empty one where there is none, or none that can be read. */
 export async function readNetworkRecord(path: string): Promise<NetworkRecord> {
-  const json = await readJson(path);
+  const json = readJson(path);
   const list = Array.isArray(json['Bridges']) ? (json['Bridges'] as unknown[]) : [];
   const bridges = list.flatMap((item) => {
     const { Name: name, Address: address } = Object(item) as Record<string, unknown>;
@@ -46,7 +48,7 @@ export async function writeNetworkRecord(path: string, record: NetworkRecord): P
   }));
   const json = { Bridges: list, EnabledForwarding: hasEnabledForwarding };
   const text = `${goMarshalIndent(json)}\n`;
-  if ((await readIfThere(path)) !== text) await writeFileAtomically(path, text, MODE);
+  if (!isText(path, text)) await writeFileAtomically(path, text, MODE);
 }
 
 /** Takes the record away. */
@@ -54,20 +56,40 @@ export async function removeNetworkRecord(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-async function readJson(path: string): Promise<Record<string, unknown>> {
+/**
+ * Sets a record aside that cannot be used, and tells `damage`. The bridge in use is found by its alias all the same, and
+ * `--clean` finds it so.
+ */
+export async function checkNetworkRecord(path: string, damage: DamageReport): Promise<void> {
+  const tell = (aside: string, what: string): void =>
+    damage.add(`${aside} ${what}`, { isStillSo: () => isPathTaken(aside) });
+  for (const aside of findAside(path)) tell(aside, 'was set aside earlier');
   try {
-    return Object(JSON.parse((await readIfThere(path)) ?? '{}')) as Record<string, unknown>;
+    const { Bridges } = parse(path);
+    if (Bridges !== undefined && !Array.isArray(Bridges)) throw new Error('its bridges are no list');
   } catch (error) {
-    if (error instanceof SyntaxError) return {}; // damaged, it tells nothing; the bridge in use is found by its alias
-    throw error;
+    tell(await setAside(path), `was ${path}, which cannot be used: ${errorMessage(error)}`);
   }
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+function readJson(path: string): Record<string, unknown> {
   try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
+    return parse(path);
+  } catch {
+    return {}; // damaged, it tells nothing: `checkNetworkRecord` has told
+  }
+}
+
+function parse(path: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(readRegularFile(path) ?? '{}');
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('it holds no JSON object');
+  return value as Record<string, unknown>; // what JSON.parse makes of an object
+}
+
+function isText(path: string, text: string): boolean {
+  try {
+    return readRegularFile(path) === text;
+  } catch {
+    return false; // it is replaced
   }
 }

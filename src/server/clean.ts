@@ -21,6 +21,7 @@ import { findLxcStarts } from '../lxc/lxc-start.js';
 import { NO_BRIDGE } from '../network/bridge.js';
 import { NetworkManager } from '../network/network-manager.js';
 import { closeBridges } from '../network/open-bridge.js';
+import { DamageReport } from '../util/damage-report.js';
 import { errorMessage } from '../util/errors.js';
 import { lockDataDirectory, NETWORK_RECORD } from './data-directory.js';
 import { endHolders, endLxcStarts, removeAllCgroups, removeLockFiles, umountAll, type Took } from './leftovers.js';
@@ -128,7 +129,10 @@ async function endContainers({ root, poller, took, say }: Cleaning, containersPa
     lxc: readLxcMachine(''),
     network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: say }),
     poller,
+    logMaxBytes: 0,
     atExit: new Set(),
+    damage: new DamageReport(say),
+    layersOf: () => undefined,
     log: say,
   });
   const running = containers.list().filter(({ state }) => state.isRunning);

@@ -5,7 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { Container } from '../container/container.js';
 import { readLog, readStream, tailPosition, type LogSink } from '../container/log-reader.js';
-import { STDERR, STDOUT } from '../container/log-store.js';
+import { STDERR, STDOUT } from '../container/log-records.js';
 import { imageToJSON } from '../image/image.js';
 import { bool, command, int } from '../rcli/command.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
@@ -21,6 +21,8 @@ const TABLE_LAYOUT = { minWidth: 12, padding: 3 };
 /** How much of a command line `ps` shows, in bytes. */
 const SHOWN_COMMAND_BYTES = 20;
 const ALL_LINES = -1;
+/** How many pieces of damage `info` shows. */
+const SHOWN_DAMAGE = 50;
 
 const ps = command('ps', '[OPTIONS]', 'List containers', {
   a: bool(false, 'Show stopped containers too'),
@@ -124,9 +126,12 @@ export abstract class LookCommands extends ChangeCommands {
   /** The three lines of 2013, then our own. */
   async CmdInfo(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {
     if (info.parse(stdout, args) === undefined) return;
-    const { containers, images, version: own, lxcVersion, driver, network } = this.parts;
+    const { containers, images, version: own, lxcVersion, driver, network, damage } = this.parts;
     stdout.write(`containers: ${containers.size}\nversion: ${own}\nimages: ${images.index.size}\n`);
     stdout.write(`driver: ${driver}\nlxc: ${lxcVersion}\nbridge: ${network.toString()}\n`);
+    const { lines } = damage;
+    stdout.write(lines.slice(0, SHOWN_DAMAGE).map((line) => `damage: ${line}\n`).join('')); // prettier-ignore
+    if (lines.length > SHOWN_DAMAGE) stdout.write(`damage: and ${lines.length - SHOWN_DAMAGE} more, see the log\n`);
   }
 
   async CmdVersion(_stdin: Readable, stdout: ReplyStream, ...args: string[]): Promise<void> {

@@ -12,6 +12,7 @@ import { hasCode } from '../linux/libc.js';
 import { readMounts } from '../linux/mountinfo.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { errorMessage } from '../util/errors.js';
+import { nameBeforeAside } from '../util/set-aside.js';
 
 const LOCK = 'tsdock.lock';
 /** By these a data directory is known: every daemon makes the first one before all else, the original the second. */
@@ -36,7 +37,8 @@ export async function refuseForeignData(root: string): Promise<void> {
     throw new Error(`Cannot remove the data directory "${root}": ${why}`);
   };
   if (!(await isDataDirectory(root))) refuse('no daemon has ever used it');
-  const foreign = names.find((name) => !OWN_NAMES.includes(name) && !name.startsWith(HALF_MADE));
+  const isOwn = (name: string): boolean => OWN_NAMES.includes(nameBeforeAside(name) ?? name);
+  const foreign = names.find((name) => !isOwn(name) && !name.startsWith(HALF_MADE));
   if (foreign !== undefined) refuse(`it holds "${foreign}", which is not tsdock's: move that away first`);
   const [mounted] = mountsThat((path) => path.startsWith(`${root}/`) && !isContainerMount(root, path));
   if (mounted !== undefined) refuse(`"${mounted}" is a mount that is not tsdock's: unmount that first`);

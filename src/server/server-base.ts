@@ -8,6 +8,7 @@ import type { Docker } from '../container/docker.js';
 import type { Store } from '../image/store.js';
 import type { NetworkManager } from '../network/network-manager.js';
 import type { Command } from '../rcli/command.js';
+import type { DamageReport } from '../util/damage-report.js';
 
 /** What a server is made of. */
 export interface ServerParts {
@@ -20,6 +21,8 @@ export interface ServerParts {
   /** the name of the mount driver in use */
   readonly driver: string;
   readonly network: NetworkManager;
+  /** what is damaged on disk */
+  readonly damage: DamageReport;
   /** the address of the web page, once there is one */
   readonly webUrl: () => string | undefined;
   /** a line for the daemon's log */

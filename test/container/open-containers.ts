@@ -12,6 +12,7 @@ import { NetworkManager } from '../../src/network/network-manager.js';
 import { Poller } from '../../src/linux/poller.js';
 import { readLxcMachine } from '../../src/lxc/lxc-config.js';
 import { lxcVersion } from '../../src/lxc/lxc-start.js';
+import { DamageReport } from '../../src/util/damage-report.js';
 import { fixtureTar } from '../fixture.js';
 
 /** See the head of the file. `close` leaves containers as they are. */
@@ -38,7 +39,10 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     lxc: readLxcMachine(await lxcVersion()),
     network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined }),
     poller,
+    logMaxBytes: 0,
     atExit,
+    damage: new DamageReport(),
+    layersOf: () => undefined,
     log: () => undefined,
   });
   return {

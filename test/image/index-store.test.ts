@@ -1,12 +1,26 @@
 // The index of images: what a caller is told is on disk, and a damaged file is named.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { imageFromJSON, imageToJSON, newImage, type Image } from '../../src/image/image.js';
 import { Index } from '../../src/image/index-store.js';
+import { DamageReport } from '../../src/util/damage-report.js';
 import { goMarshal } from '../../src/util/go-json.js';
+import { findAside } from '../../src/util/set-aside.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const LAYERS = '/data/images/layers';
@@ -196,52 +210,122 @@ test('Index.open() reads an index of an original, with the layers where they lie
   assert.equal(found.created, image.Created);
 });
 
-test('Index.open() names a damaged file, and leaves it as it is', async (t) => {
-  const { path, reopen } = await openIndex(t);
-  for (const [text, why] of [
-    ['', ''],
-    ['{"ByName":', ''],
-    ['[]', 'it holds no JSON object'],
-    ['null', 'it holds no JSON object'],
+/** Opens the index at `path`, and what it says of damage. */
+async function openDamaged(path: string): Promise<{ index: Index; damage: DamageReport }> {
+  const damage = new DamageReport();
+  return { index: await Index.open(path, LAYERS, damage), damage };
+}
+
+test('Index.open() sets a file aside that it cannot use, says why, and starts without images', async (t) => {
+  const { path } = await openIndex(t);
+  for (const [make, why] of [
+    [() => writeFileSync(path, ''), 'Unexpected end of JSON input'],
+    [() => writeFileSync(path, '{"ByName":'), 'Unexpected end of JSON input'],
+    [() => writeFileSync(path, '[]'), 'it holds no JSON object'],
+    [() => writeFileSync(path, 'null'), 'it holds no JSON object'],
+    [() => writeFileSync(path, '"x"'), 'it holds no JSON object'],
+    [() => writeFileSync(path, '{"Repositories":{"base":{"latest":"0123"}}}'), 'it holds no index of images'],
+    [() => writeFileSync(path, Buffer.from([0x7b, 0xff, 0x7d])), 'it holds what is no text'],
+    [() => mkdirSync(join(path, 'x'), { recursive: true }), 'it is a folder'],
+    [() => symlinkSync('nowhere', path), 'it is a symbolic link'],
+    [() => symlinkSync('index.json', path), 'it is a symbolic link'],
+    [() => symlinkSync('/dev/zero', path), 'it is a symbolic link'],
+    [() => execFileSync('mkfifo', [path]), 'it is a FIFO'],
+    [() => execFileSync('mknod', [path, 'c', '1', '5']), 'it is a device'],
+    [() => truncateSync(openAndClose(path), 2 ** 40), 'it has 1099511627776 bytes, and more than'],
   ] as const) {
-    writeFileSync(path, text);
-    await assert.rejects(reopen(), new RegExp(`^Error: Cannot read ${path}: ${why}`));
-    assert.equal(readFileSync(path, 'utf8'), text);
+    make();
+    const { index, damage } = await openDamaged(path);
+    const [line = ''] = damage.lines.slice(-1);
+    assert.ok(line.includes(` was ${path}, which cannot be used: ${why}`), line);
+    assert.deepEqual([index.names, index.isMissing, damage.needsLayers], [[], true, true]);
+    await index.save();
+    assert.ok(statSync(path).isFile());
+    rmSync(path);
+    for (const aside of findAside(path)) rmSync(aside, { recursive: true });
+    assert.deepEqual([damage.lines, damage.needsLayers], [[], false]);
   }
 });
 
-test('Index.open() passes over entries that are no images, and sets the file aside', async (t) => {
-  const { path, reopen } = await openIndex(t);
+test('Index.open() overwrites nothing that was set aside earlier, and tells of it', async (t) => {
+  const { folder, path } = await openIndex(t);
+  for (const text of ['1', '2', '3']) {
+    writeFileSync(path, text);
+    await openDamaged(path);
+  }
+  const names = readdirSync(folder);
+  assert.equal(names.length, 3);
+  for (const name of names) assert.match(name, /^index\.json\.damaged-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d)?$/);
+  assert.deepEqual(names.map((name) => readFileSync(join(folder, name), 'utf8')).sort(), ['1', '2', '3']);
+  const { damage } = await openDamaged(path);
+  assert.equal(damage.lines.filter((line) => line.includes('was set aside earlier')).length, 3);
+});
+
+test('Index.open() keeps what is whole beside entries that are no images, and the file as it was', async (t) => {
+  const { path } = await openIndex(t);
   const good = imageToJSON(version('base', '1'));
-  const damaged = JSON.stringify({ ByName: { base: [null, 5, good, {}], other: 'x' } });
+  const damaged = JSON.stringify({ ByName: { base: [null, 5, good, {}], other: 'x' }, Later: [1] });
   writeFileSync(path, damaged);
-  const index = await reopen();
-  assert.deepEqual([index.names, index.size], [['base'], 1]);
+  const { index, damage } = await openDamaged(path);
+  assert.deepEqual([index.names, index.size, index.isMissing], [['base'], 1, false]);
+  assert.match(damage.lines.join(), /3 of the versions of "base" and 1 more was left out; the rest is kept/);
   await index.add('base', version('base', '2'));
-  assert.equal(readFileSync(`${path}.damaged`, 'utf8'), damaged);
-  assert.equal((await reopen()).damage, `${path} held what is no image, see ${path}.damaged`);
-  rmSync(`${path}.damaged`);
-  assert.equal((await reopen()).damage, undefined);
+  const [aside = ''] = findAside(path);
+  assert.equal(readFileSync(aside, 'utf8'), damaged);
+  assert.match(readFileSync(path, 'utf8'), /"Later":\[1\]/);
+  const next = await openDamaged(path);
+  assert.deepEqual([next.damage.lines.length, next.index.size, findAside(path).length], [1, 2, 1]);
+  rmSync(aside);
+  assert.deepEqual((await openDamaged(path)).damage.lines, []);
 });
 
 test('Index.open() takes for damaged what would lose an image', async (t) => {
-  const { path, reopen } = await openIndex(t);
+  const { path } = await openIndex(t);
   const good = imageToJSON(version('base', '1'));
   for (const damaged of [
     { ByName: { base: [{ ...good, Layers: [`${LAYERS}/1`, 5] }] } },
     { ByName: { base: [{ ...good, Layers: ['..'] }] } },
+    { ByName: { base: [{ ...good, Layers: ['../../a,upperdir=b'] }] } },
     { ByName: { base: good } },
     { ByName: [good] },
     { ByName: {}, ById: { 'base:1': good } },
+    { ByName: {}, ById: [good] },
   ]) {
     writeFileSync(path, JSON.stringify(damaged));
-    assert.notEqual((await reopen()).damage, undefined, JSON.stringify(damaged));
-    rmSync(`${path}.damaged`);
+    assert.equal((await openDamaged(path)).damage.needsLayers, true, JSON.stringify(damaged));
+    for (const aside of findAside(path)) rmSync(aside);
   }
   for (const whole of [{}, { ByName: null, ById: null }, { ByName: { base: [good] }, ById: { 'base:1': good } }]) {
     writeFileSync(path, JSON.stringify(whole));
-    assert.equal((await reopen()).damage, undefined, JSON.stringify(whole));
+    assert.deepEqual((await openDamaged(path)).damage.lines, [], JSON.stringify(whole));
   }
+});
+
+test('Index.open() brings back from the list of ids what the list of names has lost', async (t) => {
+  const { path } = await openIndex(t);
+  const at = (layer: string, created: string): ReturnType<typeof imageToJSON> =>
+    imageToJSON({ ...version('base', layer), created });
+  const [old, middle, recent] = [
+    at('1', '2013-01-01T00:00:00Z'),
+    at('2', '2013-01-02T00:00:00Z'),
+    at('3', '2013-01-03T00:00:00Z'),
+  ];
+  const ById = { 'base:1': old, 'base:2': middle, 'base:3': recent, 'wrong:9': old, 'x:1': 5 };
+  writeFileSync(path, JSON.stringify({ ByName: { base: [recent, 5, old] }, ById }));
+  const { index } = await openDamaged(path);
+  assert.deepEqual(index.history('base').map(({ id }) => id), ['base:3', 'base:2', 'base:1']); // prettier-ignore
+  assert.deepEqual(index.names, ['base']);
+});
+
+test('Index.open() follows no parent: one that is missing, or a circle of them, is kept as it stands', async (t) => {
+  const { path } = await openIndex(t);
+  const images = ['1', '2'].map((layer) => ({ ...imageToJSON(version('a', layer)), Parent: `a:${3 - Number(layer)}` }));
+  const lost = { ...imageToJSON(version('b', '3')), Parent: '../../nowhere' };
+  writeFileSync(path, JSON.stringify({ ByName: { a: images, b: [lost] } }));
+  const { index, damage } = await openDamaged(path);
+  assert.deepEqual(damage.lines, []);
+  assert.deepEqual(index.history('a').map(({ parent }) => parent), ['a:2', 'a:1']); // prettier-ignore
+  assert.equal(index.find('b')?.parent, '../../nowhere');
 });
 
 test('Index.delete() removes a name with all its versions, for good', async (t) => {
@@ -277,3 +361,8 @@ test('Index.deleteMatch() removes the names that an expression matches anywhere'
   await index.deleteMatch('');
   assert.deepEqual(index.names, []);
 });
+
+function openAndClose(path: string): string {
+  closeSync(openSync(path, 'w'));
+  return path;
+}

@@ -10,6 +10,8 @@ import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { LayerStore, type LayerHooks } from '../../src/image/layer-store.js';
 import { Store } from '../../src/image/store.js';
+import { DamageReport } from '../../src/util/damage-report.js';
+import { findAside } from '../../src/util/set-aside.js';
 import { archive, entry, temporaryFolder } from '../archive/tar-builder.js';
 
 const TAR = archive(entry({ name: 'etc/', type: '5', mode: 0o755 }), entry({ name: 'etc/motd', content: 'hello\n' }));
@@ -236,14 +238,31 @@ test('Store.create() puts a layer on top of others, which are held meanwhile', a
 
 test('Store.open() takes a lost index for damage, and a new folder for none', async (t) => {
   const root = temporaryFolder(t);
-  const store = await Store.open(root);
-  assert.equal(store.damage, undefined);
+  const open = async (): Promise<{ store: Store; damage: DamageReport }> => {
+    const damage = new DamageReport();
+    return { store: await Store.open(root, {}, damage), damage };
+  };
+  const { store, damage } = await open();
+  assert.deepEqual([damage.lines, damage.needsLayers, store.isIndexLost], [[], false, false]);
   assert.match(readFileSync(join(root, 'index.json'), 'utf8'), /"ByName":\{\},"ById":\{\}\}$/);
   rmSync(join(root, 'index.json'));
-  assert.equal((await Store.open(root)).damage, undefined);
+  assert.deepEqual((await open()).damage.lines, []);
   makeLayers(store.layers, '000000000000000a');
   rmSync(join(root, 'index.json'));
-  assert.equal((await Store.open(root)).damage, `${root}/index.json is missing, and there are layers`);
+  const lost = await open();
+  assert.match(
+    lost.damage.lines.join('\n'),
+    new RegExp(`^${root}/index\\.json is missing, and there are layers: [^\n]+$`),
+  );
+  assert.equal(lost.store.isIndexLost, true);
+  const next = await open();
+  assert.deepEqual(
+    [next.damage.needsLayers, next.store.isIndexLost],
+    [true, false],
+    'also when there is an index again',
+  );
+  for (const note of findAside(join(root, 'index.json'))) rmSync(note);
+  assert.deepEqual([next.damage.needsLayers, next.damage.lines], [false, []], 'not any more once it is taken away');
 });
 
 test('Store.import() refuses an empty name before it reads anything (D08)', async (t) => {

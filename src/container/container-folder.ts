@@ -1,0 +1,65 @@
+// The folder of a container as a daemon finds it: what in it is of the wrong kind is set aside before anybody opens it. A
+// link would lead out of the data directory, a FIFO in the place of a file would hold the daemon up for ever.
+//
+// `Docker` calls it for each name among the containers, before the container is read.
+//
+// 2013: docker.go, Docker.restore, which took whatever was there
+
+import { lstatSync, readdirSync, type Dirent } from 'node:fs';
+import { join } from 'node:path';
+import type { DamageReport } from '../util/damage-report.js';
+import { kindOf } from '../util/regular-file.js';
+import { isPathTaken, nameBeforeAside, setAside } from '../util/set-aside.js';
+import { FIFO_NAMES } from './streams.js';
+
+/** The name of a container's folder. */
+const ID = /^[0-9a-f]{8}$/;
+/** Whoever reads these finds out what they are, and what can be known without them. */
+const READ_WITH_CARE: readonly string[] = ['config.json', 'userdata.json', 'network.json', 'rw.driver'];
+const FILES: readonly string[] = 'config.lxc lxc.log vfs.manifest frozen signal hosts hostname resolv.conf'.split(' ');
+const FOLDERS: readonly string[] = ['rootfs', 'rw', 'work', 'rw.next'];
+
+/**
+ * Whether the folder `id` may be read as a container's: then all in it that is a container's is of the right kind. Else it
+ * is named, and left alone.
+ */
+export async function checkContainerFolder(containersPath: string, id: string, damage: DamageReport): Promise<boolean> {
+  const root = join(containersPath, id);
+  const leaveAlone = (why: string): false => {
+    damage.add(`${root} ${why}: it is left alone`, { isStillSo: () => isPathTaken(root) });
+    return false;
+  };
+  const found = lstatSync(root);
+  if (!ID.test(id)) return leaveAlone('is no container');
+  if (!found.isDirectory()) return leaveAlone(`is ${kindOf(found)}, and no container`);
+  const entries = readdirSync(root, { withFileTypes: true });
+  if (!entries.some(({ name }) => isOwnName(id, name) || nameBeforeAside(name) !== undefined))
+    return leaveAlone('holds nothing of a container');
+  for (const entry of entries) {
+    const path = join(root, entry.name);
+    if (nameBeforeAside(entry.name) !== undefined) tell(damage, path, 'was set aside earlier');
+    else if (!isOfRightKind(id, entry)) tell(damage, await setAside(path), `was ${path}, which is ${kindOf(entry)}`);
+  }
+  return true;
+}
+
+/** Tells of what was set aside, for as long as it lies there. */
+export function tell(damage: DamageReport, aside: string, what: string): void {
+  damage.add(`${aside} ${what}`, { isStillSo: () => isPathTaken(aside) });
+}
+
+function isOwnName(id: string, name: string): boolean {
+  return [...READ_WITH_CARE, ...FOLDERS].includes(name) || isPlainFile(id, name);
+}
+
+function isOfRightKind(id: string, entry: Dirent): boolean {
+  const { name } = entry;
+  if (FOLDERS.includes(name)) return entry.isDirectory();
+  if (FIFO_NAMES.includes(name)) return entry.isFIFO();
+  return !isPlainFile(id, name) || entry.isFile();
+}
+
+/** Also its logs. */
+function isPlainFile(id: string, name: string): boolean {
+  return FILES.includes(name) || name.startsWith(`${id}-`);
+}
