@@ -5,7 +5,8 @@
 //
 // 2013: container.go, Container
 
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
@@ -15,27 +16,30 @@ import type { WindowSize } from '../linux/pty.js';
 import type { NetworkInterface } from '../network/network-interface.js';
 import { waitForProgram } from '../lxc/container-init.js';
 import type { ProcessId } from '../lxc/lxc-start.js';
-import { syncFolder, temporaryName, writeFileAtomically, writeNewFile } from '../util/atomic-file.js';
+import {
+  NotSyncedError,
+  renameDurably,
+  temporaryName,
+  writeFileAtomically,
+  writeNewFile,
+} from '../util/atomic-file.js';
+import { errorMessage } from '../util/errors.js';
 import { goMarshal, type GoValue } from '../util/go-json.js';
-import { goTime, goTimeMs } from '../util/go-time.js';
+import { goTime, goTimeMs, ZERO_TIME } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import { configFromJSON, configToJSON, type Config } from './config.js';
-import {
-  CONTAINER_FILE_MODE,
-  objectIn,
-  readJsonObject,
-  readJsonObjectIfThere,
-  withUnknownKeys,
-  type JsonObject,
-} from './container-file.js';
+import { CONTAINER_FILE_MODE, objectIn, withUnknownKeys, type JsonObject } from './container-file.js';
+import { thawLeftover } from './freezing.js';
 import type { Holder } from './holder.js';
 import { LogStore } from './log-store.js';
 import { networkSettingsToJSON } from './network-settings.js';
 import { allocateNetwork, giveBack } from './networking.js';
+import { readContainer, RECOVERED } from './recover.js';
 import { Run } from './run.js';
 import type { Runtime } from './runtime.js';
+import { forgetSignal } from './sent-signal.js';
 import { State } from './state.js';
-import type { Stdio } from './stdio.js';
+import { hasFifos, type Stdio } from './stdio.js';
 
 /** How long `stop` waits for the program before it kills it, in seconds. */
 export const STOP_TIMEOUT_S = 10;
@@ -45,6 +49,8 @@ const LXC_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 2_000;
 /** The longest time that a timer takes, in milliseconds: more would be none at all. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** How often what the disk did not take is tried again, in milliseconds. */
+const SAVE_RETRY_MS = 500;
 /** How often a container that cannot be signalled yet is tried again. */
 const RETRY_MS = 5;
 
@@ -109,10 +115,10 @@ export class Container {
     // Layers and folders are where the data directory lies now, wherever it was when the file was written.
     const recorded = objectIn(json, 'Filesystem')['Layers'];
     const layers = layerPaths(runtime.layersPath, recorded);
-    this.hasKnownLayers = Array.isArray(recorded) && recorded.length === layers.length;
-    this.filesystem = new Filesystem(join(root, 'rootfs'), join(root, 'rw'), layers, runtime.driver);
+    this.hasKnownLayers = Array.isArray(recorded) && layers.length > 0 && recorded.length === layers.length;
+    this.filesystem = new Filesystem(join(root, 'rootfs'), join(root, 'rw'), layers, runtime.driver, runtime.log);
     this.state = State.fromJSON(objectIn(json, 'State'));
-    this.logs = new LogStore(root, this.id);
+    this.logs = new LogStore(root, this.id, runtime.logMaxBytes);
     this.userData = new Map(Object.entries(userData).map(([key, value]) => [key, text(value, '')]));
   }
 
@@ -138,21 +144,27 @@ export class Container {
         writeNewFile(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE),
         writeNewFile(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE),
       ]);
-      await rename(temporary, root);
+      await renameDurably(temporary, root);
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true });
-      throw error;
+      // Also where it has its name already. What cannot be removed now is removed at the next start.
+      const made = error instanceof NotSyncedError ? root : temporary;
+      await rm(made, { recursive: true, force: true }).catch(() => undefined);
+      throw new Error(`Cannot make ${root}: ${errorMessage(error)}`, { cause: error });
     }
     created.#reserved = network;
-    await syncFolder(runtime.containersPath);
     step('create', 'container.go, createContainer', () => ({ root, layers: created.filesystem.layerIds }));
     return created;
   }
 
-  /** Reads the container in `root`. Rejects with the name of the file that cannot be read. 2013: loadContainer */
-  static async load(runtime: Runtime, root: string): Promise<Container> {
-    const json = await readJsonObject(join(root, 'config.json'));
-    return new Container(runtime, root, json, await readJsonObjectIfThere(join(root, 'userdata.json')));
+  /**
+   * Reads the container in `root`, whose lxc-start has that pid where it runs. Where its record is damaged it is made anew
+   * from what is known. 2013: loadContainer
+   */
+  static async load(runtime: Runtime, root: string, lxcStartPid?: number): Promise<Container> {
+    const { json, userData, isNew } = await readContainer(runtime, root, lxcStartPid);
+    const container = new Container(runtime, root, json, userData);
+    if (isNew) await container.save();
+    return container;
   }
 
   /** When it was made, in milliseconds since 1970. */
@@ -164,6 +176,22 @@ export class Container {
   get commandLine(): string {
     // QUIRK Q01: without arguments it ends in a space, which `ps` shows.
     return `${this.path} ${this.args.join(' ')}`;
+  }
+
+  /** Whether its record was damaged and made anew: then what it is to run as, and within which limits, is not known. */
+  get isRecovered(): boolean {
+    return this.#read[RECOVERED] === true;
+  }
+
+  /**
+   * Whether the `run` that made it was cut by the end of its daemon before the program began: nobody was told its id. An
+   * original has none of our keys, and its containers of that kind are kept.
+   *
+   * DIFFERS D50: the original had them as `Exit 0` from then on.
+   */
+  get isUnfinished(): boolean {
+    const { StartedAt, StartTicks } = objectIn(this.#read, 'State');
+    return !this.isRecovered && !this.state.hasRun && StartedAt === ZERO_TIME && StartTicks === 0;
   }
 
   /** The streams of the run that is under way. */
@@ -180,6 +208,8 @@ export class Container {
     if (this.state.isRunning || this.#starting !== undefined)
       throw new Error(`Container ${this.id} is already running`);
     if (this.#isRetired) throw new Error(`No such container: ${this.id}`);
+    if (this.isRecovered)
+      throw new Error(`Cannot start container ${this.id}: its record was damaged; commit it, and run the image`);
     this.#starting = this.#start(window);
     try {
       await this.#starting;
@@ -270,6 +300,12 @@ export class Container {
     await this.#frozen; // of a stopped container, too, somebody may read the files
   }
 
+  /** The removal that it was retired for has failed: it can be used again. */
+  reinstate(): void {
+    this.filesystem.reinstate();
+    this.#isRetired = false;
+  }
+
   /**
    * Does `body` while no program of the container does anything: a running one is frozen, a stopped one is not started.
    * Thaws it whatever happens. `body` must not stop, start, freeze or remove it: these wait for its end.
@@ -309,10 +345,28 @@ export class Container {
     return saved;
   }
 
+  /** As `save`, for what nobody is there to be told: where the disk does not take it, it is tried again until it does. */
+  async saveInTheEnd(): Promise<void> {
+    try {
+      await this.save();
+    } catch (error) {
+      this.#runtime.log(`container ${this.id}: ${errorMessage(error)}; it is tried again`);
+      this.#saveLater();
+    }
+  }
+
   /** Resolves once the monitor has nothing more to do: everything of the run is freed and on disk. */
   async settled(): Promise<void> {
     await this.#run?.ended;
     await this.#saving;
+  }
+
+  /** Takes away what a killed daemon left half-made in its folder. To be called before anything else. */
+  async recover(): Promise<void> {
+    await this.filesystem.recover();
+    if (this.state.isRunning || hasFifos(this.root)) return; // it belongs to a run that is not concluded yet
+    forgetSignal(this.root);
+    thawLeftover({ id: this.id, root: this.root, pid: undefined });
   }
 
   /** An earlier daemon's lxc-start still runs: takes over its streams and sees its end. */
@@ -357,8 +411,17 @@ export class Container {
     await this.#frozen;
     const network = this.#reserved ?? (await allocateNetwork(this.id, this.config, this.#runtime));
     this.#reserved = undefined;
-    this.#run = await Run.start(this, this.#runtime, network, window);
-    if (this.#run !== undefined) await this.#record(this.#run);
+    await this.#runtime.starts.take(async () => {
+      this.#run = await Run.start(this, this.#runtime, network, window);
+      if (this.#run !== undefined) await this.#record(this.#run);
+    });
+  }
+
+  #saveLater(): void {
+    const retry = (): void => {
+      if (existsSync(this.root)) this.save().catch(() => this.#saveLater()); // else it has been removed meanwhile
+    };
+    setTimeout(retry, SAVE_RETRY_MS).unref();
   }
 
   get #busy(): Promise<void> | undefined {
@@ -401,8 +464,13 @@ export class Container {
 
   /** A run has begun: keeps its streams and its state safe from the end of this daemon. What cannot be kept is ended. */
   async #record(run: Run): Promise<void> {
+    // A power cut ends the run anyway.
+    const save = this.save().catch((error: unknown) => {
+      if (!(error instanceof NotSyncedError)) throw error;
+      this.#runtime.log(`container ${this.id}: ${errorMessage(error)}`);
+    });
     try {
-      await Promise.all([this.save(), run.stdio.hold()]);
+      await Promise.all([save, run.stdio.hold()]);
     } catch (error) {
       await this.kill();
       throw error;

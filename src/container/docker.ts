@@ -2,23 +2,32 @@
 //
 // 2013: docker.go, Docker
 
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { mendRwDriver } from '../filesystem/mend-rw.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { removeCgroups } from '../lxc/cgroups.js';
 import { containerInit, waitForProgram } from '../lxc/container-init.js';
 import { findLxcStarts } from '../lxc/lxc-start.js';
-import { isTemporary, removeTemporaries, syncFolder, temporaryName } from '../util/atomic-file.js';
+import { isTemporary, NotSyncedError, removeTemporaries, renameDurably, temporaryName } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { randomId } from '../util/ids.js';
+import { isPathTaken } from '../util/set-aside.js';
 import { step } from '../util/steps.js';
+import { Turns } from '../util/turns.js';
 import { Container, type NewContainer } from './container.js';
+import { checkContainerFolder } from './container-folder.js';
 import { Holder } from './holder.js';
 import { allocateNetwork } from './networking.js';
 import type { RunningContainer, Runtime } from './runtime.js';
+import { hasFifos } from './stdio.js';
 
+/** How often what could not be removed is tried again, in milliseconds. */
+const DISCARD_RETRY_MS = 500;
 /** How long a container may take to get as far as its program, in milliseconds. */
 const START_TIMEOUT_MS = 10_000;
+/** How many containers are being started at the same time: each step of it is short, but nobody is answered during it. */
+const STARTS_AT_ONCE = 3;
 
 /** See the head of the file. */
 export class Docker {
@@ -29,25 +38,28 @@ export class Docker {
 
   /** removals under way */
   readonly #destroying = new Map<Container, Promise<void>>();
-  #damage: string | undefined;
 
-  private constructor(runtime: Omit<Runtime, 'running'>) {
-    this.#runtime = { ...runtime, running: (id) => this.#running(id) };
+  private constructor(runtime: Omit<Runtime, 'running' | 'starts'>) {
+    this.#runtime = { ...runtime, starts: new Turns(STARTS_AT_ONCE), running: (id) => this.#running(id) };
   }
 
   /**
    * Opens the folder of containers and brings every container into the state that it really is in: those that run are
    * taken over, those that ended meanwhile are concluded. 2013: NewFromDirectory and Docker.restore
    */
-  static async open(runtime: Omit<Runtime, 'running'>): Promise<Docker> {
+  static async open(runtime: Omit<Runtime, 'running' | 'starts'>): Promise<Docker> {
     const docker = new Docker(runtime);
     await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
     await removeTemporaries(runtime.containersPath, async (left) => {
       // One that cannot be removed is no reason not to start.
-      await removeTree(left).then(
-        () => runtime.log(`removed unfinished ${basename(left)}`),
-        (error: unknown) => runtime.log(errorMessage(error)),
-      );
+      try {
+        const id = idIn(basename(left));
+        if (id !== undefined) await removeCgroups(id); // a daemon was killed before it came to that
+        await removeTree(left);
+        runtime.log(`removed unfinished ${basename(left)}`);
+      } catch (error) {
+        runtime.log(errorMessage(error));
+      }
     });
     await docker.#restore();
     await runtime.network.ready();
@@ -72,11 +84,6 @@ export class Docker {
   usesLayer(layer: string): boolean {
     for (const { filesystem } of this.#containers.values()) if (filesystem.layers.includes(layer)) return true;
     return false;
-  }
-
-  /** Why there may be containers, or layers of containers, that are not known here; undefined where all could be read. */
-  get damage(): string | undefined {
-    return this.#damage;
   }
 
   /**
@@ -115,15 +122,40 @@ export class Docker {
     }
   }
 
+  /**
+   * Removes a container whose first start has failed: nobody was told its id. Never rejects: what keeps it from being removed
+   * now (a full disk, no file handles) is told to the log, and it is tried again until it works.
+   */
+  async discard(container: Container): Promise<void> {
+    try {
+      await this.destroy(container, true);
+    } catch (error) {
+      this.#runtime.log(`container ${container.id}: ${errorMessage(error)}; it is tried again`);
+      this.#discardLater(container);
+    }
+  }
+
+  #discardLater(container: Container): void {
+    const retry = (): void => void this.destroy(container, true).catch(() => this.#discardLater(container));
+    setTimeout(retry, DISCARD_RETRY_MS).unref();
+  }
+
   async #destroy(container: Container, isForced: boolean): Promise<void> {
-    await container.retire(isForced);
-    if (this.#containers.get(container.id) !== container) return; // it is gone already
-    await container.filesystem.destroy();
-    const { containersPath } = this.#runtime;
+    const { containersPath, log } = this.#runtime;
     const doomed = join(containersPath, temporaryName(container.id));
-    await rename(container.root, doomed);
+    try {
+      await container.retire(isForced);
+      if (this.#containers.get(container.id) !== container) return; // it is gone already
+      await container.filesystem.destroy();
+      await renameDurably(container.root, doomed);
+    } catch (error) {
+      if (!(error instanceof NotSyncedError)) {
+        container.reinstate();
+        throw error;
+      }
+      log(`container ${container.id}: ${errorMessage(error)}`); // it has gone from its place
+    }
     this.#containers.delete(container.id);
-    await syncFolder(containersPath);
     try {
       await removeTree(doomed);
     } finally {
@@ -154,21 +186,10 @@ export class Docker {
 
   async #restore(): Promise<void> {
     const { containersPath, log } = this.#runtime;
-    const loaded: Container[] = [];
-    for (const name of await readdir(containersPath)) {
-      if (isTemporary(name)) continue;
-      try {
-        const container = await Container.load(this.#runtime, join(containersPath, name));
-        if (!container.hasKnownLayers) this.#damage = `the layers of container ${name} are not known`;
-        loaded.push(container);
-      } catch (error) {
-        this.#damage = `container ${name} cannot be read`;
-        log(`container ${name} is left out: ${errorMessage(error)}`);
-      }
-    }
+    const running = findLxcStarts(containersPath);
+    const loaded = await this.#loadAll(running);
     // Oldest first: `list` counts on the order of insertion between containers of the same moment.
     loaded.sort((a, b) => a.createdAtMs - b.createdAtMs);
-    const running = findLxcStarts(containersPath);
     const holders = Holder.find();
     for (const container of loaded) {
       this.#containers.set(container.id, container);
@@ -177,10 +198,61 @@ export class Docker {
         await this.#restoreOne(container, running.get(container.id), holder);
       } catch (error) {
         log(`container ${container.id}: ${errorMessage(error)}`);
-        await container
-          .giveUp()
-          .catch((problem: unknown) => log(`container ${container.id}: ${errorMessage(problem)}`));
+        const process = running.get(container.id);
+        await (process === undefined ? container.giveUp() : this.#adoptInSpite(container, process)).catch(
+          (problem: unknown) => log(`container ${container.id}: ${errorMessage(problem)}`),
+        );
       }
+    }
+  }
+
+  /** What can be read of all containers, each on its own: damage to one is no reason not to have the others. */
+  async #loadAll(running: ReadonlyMap<string, { pid: number }>): Promise<Container[]> {
+    const { containersPath, damage } = this.#runtime;
+    const loaded: Container[] = [];
+    const names = await readdir(containersPath);
+    for (const name of names) {
+      if (isTemporary(name)) continue;
+      const root = join(containersPath, name);
+      try {
+        if (!(await checkContainerFolder(containersPath, name, damage))) continue;
+        await mendRwDriver(join(root, 'rw'), damage);
+        const container = await Container.load(this.#runtime, root, running.get(name)?.pid);
+        if (!container.hasKnownLayers)
+          damage.add(`the layers of container ${root} are not known: no layer is freed until it is removed`, {
+            isStillSo: () => this.#containers.get(name) === container,
+            needsLayers: true,
+          });
+        loaded.push(container);
+      } catch (error) {
+        damage.add(`container ${root} is left out: ${errorMessage(error)}`, {
+          isStillSo: () => isPathTaken(root),
+          needsLayers: true,
+        });
+      }
+    }
+    const lost = [...running].filter(([id]) => !loaded.some((container) => container.id === id));
+    for (const [id, { pid }] of lost)
+      damage.add(
+        `lxc-start ${pid} runs container ${JSON.stringify(id)}, which is not known: \`tsdock -d --clean\` ends it`,
+        {
+          isStillSo: () => findLxcStarts(containersPath).get(id)?.pid === pid,
+        },
+      );
+    return loaded;
+  }
+
+  /** One that runs is never taken for ended: without its streams, where they are what could not be taken over. */
+  async #adoptInSpite(container: Container, process: { pid: number; startTicks: number }): Promise<void> {
+    const { damage } = this.#runtime;
+    try {
+      await container.adopt(process, undefined);
+    } catch (error) {
+      damage.add(
+        `container ${container.root} runs as lxc-start ${process.pid}, and cannot be taken over: ${errorMessage(error)}: ` +
+          'end that process, or all by `tsdock -d --clean`',
+        { isStillSo: () => findLxcStarts(this.#runtime.containersPath).get(container.id)?.pid === process.pid },
+      );
     }
   }
 
@@ -189,8 +261,20 @@ export class Docker {
     process: { pid: number; startTicks: number } | undefined,
     holder: Holder | undefined,
   ): Promise<void> {
+    const { log } = this.#runtime;
+    // What cannot be taken away is no reason to leave a container that runs alone.
+    await container.recover().catch((error: unknown) => log(`container ${container.id}: ${errorMessage(error)}`));
     if (process !== undefined) return container.adopt(process, holder);
-    if (container.state.isRunning || holder !== undefined) return container.conclude(holder);
-    if (await container.filesystem.isMounted()) await container.filesystem.umount();
+    if (container.state.isRunning || holder !== undefined || hasFifos(container.root)) await container.conclude(holder);
+    else if (await container.filesystem.isMounted()) await container.filesystem.umount();
+    if (container.isUnfinished) {
+      await this.destroy(container);
+      log(`removed unfinished container ${container.id}`);
+    }
   }
+}
+
+/** The id of the container whose folder got this temporary name. */
+function idIn(temporary: string): string | undefined {
+  return /^\.tmp-[0-9a-f]{8}-([0-9a-f]{8})$/.exec(temporary)?.[1];
 }

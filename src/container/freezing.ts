@@ -3,11 +3,12 @@
 // `Run` calls it. A file in the container's folder says that a daemon has it frozen: where that daemon is killed, the
 // next one thaws it. What a person has frozen (lxc-freeze) has no such file, and stays frozen.
 
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isProcessAlive } from '../linux/process.js';
 import { containerInit } from '../lxc/container-init.js';
 import { Freezer } from '../lxc/freezer.js';
+import { writeFileUnsynced } from '../util/atomic-file.js';
 import { step } from '../util/steps.js';
 
 /** A container, and its lxc-start: undefined where that has ended. */
@@ -40,7 +41,7 @@ export async function freezeRun(subject: FreezeSubject, atExit: Set<() => void>)
   };
   // Both before it is frozen: this daemon may end at any moment.
   atExit.add(thaw);
-  writeFileSync(path, '');
+  writeFileUnsynced(path, '', 0o644);
   let isOurs = false;
   try {
     isOurs = await freezer.freeze();

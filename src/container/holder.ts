@@ -12,7 +12,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setNonBlocking } from '../linux/fcntl.js';
 import { hasCode } from '../linux/libc.js';
-import { pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../linux/process.js';
+import { canBeOfDaemon, pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../linux/process.js';
 
 const ARGUMENTS = ['sleep', 'infinity'];
 
@@ -42,13 +42,20 @@ export class Holder {
     return new Holder(child.pid);
   }
 
-  /** The holders that earlier daemons left, by the folder of their container. */
+  /**
+   * The holders that earlier daemons left, by the folder of their container. Where a daemon was killed as it put one in
+   * place of another, to pass the end of stdin on, there are two: the one with stdin is ended.
+   */
   static find(): Map<string, Holder> {
     const found = new Map<string, Holder>();
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name) || processArguments(Number(name)).join(' ') !== ARGUMENTS.join(' ')) continue;
       const output = linkOf(`/proc/${name}/fd/1`);
-      if (output !== undefined) found.set(dirname(output), new Holder(Number(name)));
+      if (output === undefined || !canBeOfDaemon(Number(name))) continue; // a container may run the same program
+      const folder = dirname(output);
+      const [holder, other] = [new Holder(Number(name)), found.get(folder)];
+      if (other === undefined || other.holdsStdin) found.set(folder, holder);
+      if (other !== undefined) (other.holdsStdin ? other : holder).release();
     }
     return found;
   }
@@ -58,6 +65,11 @@ export class Holder {
     const copy = withPidfd(this.#pid, (pidfd) => takeFrom(pidfd, fd));
     if (copy === undefined) throw new Error(`Cannot take over stream ${fd}: its holder ${this.#pid} has ended`);
     return copy;
+  }
+
+  /** Whether the program may still be sent input: else it has been sent the end of it. */
+  get holdsStdin(): boolean {
+    return linkOf(`/proc/${this.#pid}/fd/0`) !== '/dev/null';
   }
 
   /** Ends it, and with it what only it held. */

@@ -6,25 +6,30 @@
 //
 // 2013: container.go, Container.Start, start, startPty and monitor
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Filesystem } from '../filesystem/filesystem.js';
+import { checkFilesForStart, onceFilesAreLeft } from '../linux/open-files.js';
+import { createWithRoom, giveRoomBack } from '../linux/preallocate.js';
 import { processExit } from '../linux/process-exit.js';
-import { pidfdSendSignal, processStartTicks, withPidfd, type SignalName } from '../linux/process.js';
+import { pidfdSendSignal, processStartTicks, startedAtMs, withPidfd, type SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
 import { allowHairpin } from '../network/hairpin.js';
+import { removeCgroups } from '../lxc/cgroups.js';
 import { endWithProgram, signalContainer, waitForProgram } from '../lxc/container-init.js';
 import { lxcConfig } from '../lxc/lxc-config.js';
 import type { NetworkInterface } from '../network/network-interface.js';
 import { asSignalled, lxcLogTime, readLxcExit, readProgramStart, type LxcExit } from '../lxc/lxc-log.js';
 import { spawnLxcStart, type ProcessId } from '../lxc/lxc-start.js';
+import { writeFileUnsynced } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { goLogTime } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import type { Config } from './config.js';
 import { freezeRun, thawLeftover, thawRun, type FreezeSubject } from './freezing.js';
 import type { Holder } from './holder.js';
-import { STDERR, STDOUT, type LogStore } from './log-store.js';
+import { STDERR, STDOUT } from './log-records.js';
+import type { LogStore } from './log-store.js';
 import { lookUpProgram, SEARCH_PATH } from './program.js';
 import {
   adoptNetwork,
@@ -35,10 +40,14 @@ import {
   removeLeftInterface,
 } from './networking.js';
 import type { Runtime } from './runtime.js';
+import { forgetSignal, keepSignal, keptSignal } from './sent-signal.js';
 import type { State } from './state.js';
-import { Stdio, type StdioSettings } from './stdio.js';
+import { removeFifos, Stdio, type StdioSettings } from './stdio.js';
 import type { User } from './user.js';
 
+/** What LXC's log takes at most: on a disk that is full by then it must still say how the program ended. */
+const LXC_LOG_ROOM_BYTES = 64 * 1024;
+const LXC_LOG_MODE = 0o640;
 /** How long LXC may take until the program runs. */
 const START_TIMEOUT_MS = 10_000;
 
@@ -55,6 +64,7 @@ export interface RunSubject {
   /** what the run that is under way has of the bridge */
   network: NetworkInterface | undefined;
   save(): Promise<void>;
+  saveInTheEnd(): Promise<void>;
 }
 
 /** See the head of the file. */
@@ -67,11 +77,18 @@ export class Run {
   readonly #process: ProcessId;
   #lastSignal: SignalName | undefined;
 
-  private constructor(subject: RunSubject, runtime: Runtime, process: ProcessId, stdio: Stdio) {
+  private constructor(
+    subject: RunSubject,
+    runtime: Runtime,
+    process: ProcessId,
+    stdio: Stdio,
+    lastSignal?: SignalName,
+  ) {
     this.#subject = subject;
     this.#runtime = runtime;
     this.#process = process;
     this.stdio = stdio;
+    this.#lastSignal = lastSignal;
     this.ended = this.#monitor();
   }
 
@@ -90,6 +107,7 @@ export class Run {
     subject.network = network;
     const undo: (() => Promise<void> | void)[] = [() => releaseNetwork(subject, runtime)];
     try {
+      checkFilesForStart();
       // 1. The tree that the program will see.
       await filesystem.beginRun();
       undo.push(() => filesystem.umount());
@@ -101,12 +119,16 @@ export class Run {
         await endAtOnce(subject, runtime, found.complaint, found.exitCode);
         return undefined;
       }
-      // 3. The streams.
+      // 3. The streams. The end of an earlier run goes before they come: where a daemon was killed, streams and no log say
+      // that a run has not begun.
       if (config.hasTty && runtime.lxc.init === undefined) {
         throw new Error('Cannot start with a terminal: init.lxc.static, a part of LXC, is not installed');
       }
+      rmSync(lxcLogPath(subject), { force: true });
+      forgetSignal(subject.root);
       const stdio = await Stdio.create(streamSettings(subject, runtime));
       undo.push(() => stdio.end());
+      if (stdio.needsHolderFirst) await stdio.hold();
       if (window !== undefined) stdio.resize(window);
       // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
       const process = await spawnLxc(subject, runtime, stdio, found.user);
@@ -127,30 +149,45 @@ export class Run {
 
   /** Goes on with a run that an earlier daemon began: its lxc-start is there. */
   static async adopt(subject: RunSubject, runtime: Runtime, process: ProcessId, holder?: Holder): Promise<Run> {
-    subject.state.adopt(process);
+    const isOnRecord = subject.state.adopt(process, startedAtMs(process.startTicks));
     subject.network = await adoptNetwork(subject.id, subject.root, runtime);
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
-    if (holder === undefined) await stdio.hold();
+    await stdio.hold();
+    if (!isOnRecord) await subject.save();
     thawLeftover({ id: subject.id, root: subject.root, pid: process.pid });
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
-    return new Run(subject, runtime, process, stdio);
+    return new Run(subject, runtime, process, stdio, keptSignal(subject.root));
   }
 
   /** Ends a run that ended while no daemon ran: its last output is still in its streams, its status in LXC's log. */
   static async conclude(subject: RunSubject, runtime: Runtime, holder?: Holder): Promise<void> {
-    subject.logs.open();
-    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
-    thawLeftover({ id: subject.id, root: subject.root, pid: undefined });
-    await removeLeftInterface(subject.id, runtime);
+    const { id, root, state, logs, config } = subject;
+    // What has outlived its lxc-start would print on while its container is put on record as ended.
+    await removeCgroups(id);
     const log = lxcLogPath(subject);
-    await conclude(subject, runtime, stdio, await readLxcExit(log), await lxcLogTime(log));
+    const hasBegun = (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    if (!state.isRunning && !hasBegun) return withdraw(subject, holder);
+    const finishedAtMs = await lxcLogTime(log);
+    // The daemon was killed before it had saved.
+    if (!state.isRunning) state.setRunning(undefined, (await readProgramStart(log)) ?? finishedAtMs);
+    logs.open();
+    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
+    thawLeftover({ id, root, pid: undefined });
+    await removeLeftInterface(id, runtime);
+    const exit = asSignalled(await readLxcExit(log), keptSignal(root), config.hasTty);
+    await conclude(subject, runtime, stdio, exit, finishedAtMs);
   }
 
   /** Sends a signal to the program. False where it does not run any more. */
   signal(signal: SignalName): boolean {
-    if (!this.#subject.state.isRunning || !signalContainer(this.#process.pid, signal, this.#subject.config.hasTty))
+    const { state, config } = this.#subject;
+    if (!state.isRunning) return false;
+    this.#keepSignal(signal); // before it is sent: this daemon may be killed before it sees what came of it
+    if (!signalContainer(this.#process.pid, signal, config.hasTty)) {
+      this.#keepSignal(this.#lastSignal);
       return false;
+    }
     this.#lastSignal = signal;
     step('signal', 'container.go, Container.Stop', () => ({ id: this.#subject.id, signal }));
     return true;
@@ -179,6 +216,16 @@ export class Run {
     withPidfd(pid, (pidfd) => processStartTicks(pid) === startTicks && pidfdSendSignal(pidfd, 'SIGKILL'));
   }
 
+  /** A disk that takes nothing must not keep anybody from ending what fills it. */
+  #keepSignal(signal: SignalName | undefined): void {
+    const { id, root } = this.#subject;
+    try {
+      keepSignal(root, signal);
+    } catch (error) {
+      this.#runtime.log(`container ${id}: cannot keep which signal it was sent: ${errorMessage(error)}`);
+    }
+  }
+
   get #freezeSubject(): FreezeSubject {
     const { id, root } = this.#subject;
     return { id, root, pid: this.#process.pid };
@@ -191,9 +238,13 @@ export class Run {
       const { poller } = this.#runtime;
       const { pid } = this.#process;
       await this.#reachOwnPorts();
-      if (subject.config.hasTty) await endWithProgram(poller, pid);
+      // Nobody is there to be told that no open file is left; the container runs on, and ends some time.
+      if (subject.config.hasTty) await onceFilesAreLeft(() => endWithProgram(poller, pid));
       await processExit(poller, pid);
-      const exit = asSignalled(await readLxcExit(lxcLogPath(subject)), this.#lastSignal, subject.config.hasTty);
+      const logged = await onceFilesAreLeft(() => readLxcExit(lxcLogPath(subject)));
+      // LXC removes its cgroups last: one that was killed, or failed, leaves them, and maybe programs that print on.
+      if (logged.failure !== undefined) await removeCgroups(subject.id);
+      const exit = asSignalled(logged, this.#lastSignal, subject.config.hasTty);
       await conclude(subject, this.#runtime, this.stdio, exit, Date.now());
     } catch (error) {
       this.#runtime.log(`container ${subject.id}: ${errorMessage(error)}`);
@@ -227,16 +278,15 @@ async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, use
   const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files };
   const text = await lxcConfig(settings, runtime.lxc);
   const configPath = join(root, 'config.lxc');
-  writeFileSync(configPath, text, { mode: 0o644 });
+  writeFileUnsynced(configPath, text, 0o644);
   step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
   keepNetwork(root, subject.network);
-  const logPath = lxcLogPath(subject);
-  rmSync(logPath, { force: true }); // the end of an earlier run would be taken for this one's
+  createWithRoom(lxcLogPath(subject), LXC_LOG_ROOM_BYTES, LXC_LOG_MODE);
   const process = await spawnLxcStart({
     id,
     lxcPath: runtime.containersPath,
     configPath,
-    logPath,
+    logPath: lxcLogPath(subject),
     underInit: hasTty,
     command: [path, ...args],
     stdio: stdio.forLxc,
@@ -265,7 +315,7 @@ async function conclude(
 ): Promise<void> {
   step('exit', 'container.go, Container.monitor', () => ({ id: subject.id, ...exit }));
   if (exit.failure !== undefined) runtime.log(`container ${subject.id}: ${exit.failure}`);
-  await stdio.end();
+  await stdio.end().catch((error: unknown) => runtime.log(`container ${subject.id}: ${errorMessage(error)}`));
   await finish(subject, runtime, exit, finishedAtMs, await readProgramStart(lxcLogPath(subject)));
 }
 
@@ -285,7 +335,16 @@ async function finish(
   // The state first: who reads the logs to their end then finds the status.
   subject.state.setStopped(exit, finishedAtMs);
   subject.logs.close();
-  await subject.save();
+  await subject.saveInTheEnd();
+  forgetSignal(subject.root);
+  if (existsSync(lxcLogPath(subject))) giveRoomBack(lxcLogPath(subject), LXC_LOG_ROOM_BYTES);
+}
+
+/** A run that a killed daemon had only prepared: nothing of it has happened. */
+async function withdraw({ root, filesystem }: RunSubject, holder: Holder | undefined): Promise<void> {
+  holder?.release();
+  await removeFifos(root);
+  if (await filesystem.isMounted()) await filesystem.umount();
 }
 
 /** 2013: container.go, Container.releaseNetwork */

@@ -82,21 +82,34 @@ export class State {
     return `Up ${humanDuration((Date.now() - this.startedAtMs) / 1000)}`;
   }
 
-  /** A run begins. `process` is undefined where there is nothing to run: it ends at once. */
-  setRunning(process: ProcessId | undefined): void {
+  /** Whether it has ever run. */
+  get hasRun(): boolean {
+    return this.#startedAt !== ZERO_TIME;
+  }
+
+  /**
+   * A run begins, or began at `beganAtMs`, in milliseconds since 1970. `process` is undefined where there is nothing to run:
+   * it ends at once.
+   */
+  setRunning(process: ProcessId | undefined, beganAtMs = Date.now()): void {
     this.#running = true;
     this.#exitCode = 0;
     this.#signal = 0;
     this.#pid = process?.pid ?? 0;
     this.#startTicks = process?.startTicks ?? 0;
-    this.#startedAt = goTime(Date.now());
+    this.#startedAt = goTime(beganAtMs);
   }
 
-  /** An earlier daemon's run goes on; its times stay. */
-  adopt({ pid, startTicks }: ProcessId): void {
-    this.#running = true;
-    this.#pid = pid;
-    this.#startTicks = startTicks;
+  /**
+   * An earlier daemon's run goes on; its times stay. False where it was not on record, as that daemon was killed before it
+   * had saved: then it began at `beganAtMs`.
+   */
+  adopt(process: ProcessId, beganAtMs: number): boolean {
+    const isOnRecord = this.#running && [0, process.startTicks].includes(this.#startTicks);
+    if (!isOnRecord) this.setRunning(process, beganAtMs);
+    this.#pid = process.pid;
+    this.#startTicks = process.startTicks;
+    return isOnRecord;
   }
 
   /** The run is over: `finishedAtMs` is when, in milliseconds since 1970. Wakes all who wait. */

@@ -7,10 +7,11 @@
 //
 // 2013: container.go, Container.start, startPty, StdinPipe, StdoutPipe and StderrPipe
 
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
+import { onceFilesAreLeft } from '../linux/open-files.js';
 import type { Poller } from '../linux/poller.js';
 import { setWindowSize, type WindowSize } from '../linux/pty.js';
 import { Holder } from './holder.js';
@@ -57,7 +58,7 @@ export class Stdio {
   /** Takes the streams of a run over that an earlier daemon began. `holder` is undefined where it was killed too. */
   static adopt(settings: StdioSettings, holder: Holder | undefined): Stdio {
     const { root, hasTty } = settings;
-    return new Stdio(settings, hasTty ? adoptTerminal(root, holder) : adoptPipes(root), holder);
+    return new Stdio(settings, hasTty ? adoptTerminal(root, holder) : adoptPipes(root, holder), holder);
   }
 
   /** Descriptors for lxc-start. */
@@ -81,8 +82,17 @@ export class Stdio {
     this.#streams.forLxc = [];
   }
 
-  /** Starts the holder. To be called once lxc-start runs, so that the program does not wait for it. */
+  /** Starts the holder, unless there is one. */
   async hold(): Promise<void> {
+    if (this.#holder === undefined) await this.#startHolder();
+  }
+
+  /** Whether the program must not begin before there is a holder: it would lose its terminal, or see the end of its input. */
+  get needsHolderFirst(): boolean {
+    return this.#streams.stdin !== undefined;
+  }
+
+  async #startHolder(): Promise<void> {
     const streams = this.#streams.openForHolder();
     try {
       this.#holder = await Holder.start(streams);
@@ -109,7 +119,7 @@ export class Stdio {
   async #replaceHolder(): Promise<void> {
     if (this.#isEnded) return;
     const before = this.#holder;
-    await this.hold();
+    await this.#startHolder();
     before?.release();
   }
 
@@ -126,11 +136,18 @@ export class Stdio {
     this.#streams.stdin?.destroy();
     this.pump.finish();
     await this.pump.ended;
-    this.#holder?.release();
+    // In its own time, where no open file is left: it must not stay for good.
+    void onceFilesAreLeft(() => this.#holder?.release()).catch(() => undefined);
     await removeFifos(this.#root);
   }
 }
 
-async function removeFifos(root: string): Promise<void> {
+/** Whether the streams of a run are in a container's folder. */
+export function hasFifos(root: string): boolean {
+  return FIFO_NAMES.some((name) => existsSync(join(root, name)));
+}
+
+/** Takes them away. */
+export async function removeFifos(root: string): Promise<void> {
   await Promise.all(FIFO_NAMES.map((name) => rm(join(root, name), { force: true })));
 }

@@ -13,7 +13,8 @@ import { hasCode } from '../linux/libc.js';
 import { mkfifo, setPipeSize } from '../linux/pipe.js';
 import { openPeer, openRawPty } from '../linux/pty.js';
 import type { HeldStreams, Holder } from './holder.js';
-import { STDERR, STDOUT } from './log-store.js';
+import { STDERR, STDOUT } from './log-records.js';
+import { openNull } from './null-device.js';
 import type { OutputSource } from './output-pump.js';
 import { TerminalInput } from './terminal-input.js';
 
@@ -43,8 +44,7 @@ export function createPipes(root: string, isStdinOpen: boolean): OpenStreams {
   const [stdin, stdout, stderr] = paths(root);
   mkfifo(stdout, FIFO_MODE);
   mkfifo(stderr, FIFO_MODE);
-  if (!isStdinOpen)
-    return pipes(root, [openSync('/dev/null', O_RDONLY), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
+  if (!isStdinOpen) return pipes(root, [openNull(root), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
   mkfifo(stdin, FIFO_MODE);
   // A FIFO opens for one side only while another has the other side, or for both at once.
   const both = openSync(stdin, O_RDWR);
@@ -56,8 +56,9 @@ export function createPipes(root: string, isStdinOpen: boolean): OpenStreams {
 }
 
 /** The FIFOs of a run that goes on, or has ended with its output still in them. */
-export function adoptPipes(root: string): OpenStreams {
-  return pipes(root, []);
+export function adoptPipes(root: string, holder: Holder | undefined): OpenStreams {
+  // Whoever opens stdin once more takes its end back, which the program may not have read yet.
+  return pipes(root, [], holder?.holdsStdin ?? true);
 }
 
 /** A pseudo terminal and its FIFO for a new run. */
@@ -66,7 +67,7 @@ export function createTerminal(root: string): OpenStreams {
   mkfifo(stdout, FIFO_MODE);
   const { master, path } = openRawPty();
   const forLxc = openSync(stdout, O_RDWR);
-  return terminal(root, master, path, [openSync('/dev/null', O_RDONLY), forLxc, forLxc]);
+  return terminal(root, master, path, [openNull(root), forLxc, forLxc]);
 }
 
 /** The terminal of a run that goes on. Without its holder there is none any more, and no more output comes. */
@@ -75,7 +76,7 @@ export function adoptTerminal(root: string, holder: Holder | undefined): OpenStr
   return terminal(root, holder.take(0), undefined, []);
 }
 
-function pipes(root: string, forLxc: readonly number[]): OpenStreams {
+function pipes(root: string, forLxc: readonly number[], isStdinOpen = true): OpenStreams {
   const [stdin, stdout, stderr] = paths(root);
   const open = [
     { stream: STDOUT, path: stdout },
@@ -90,7 +91,7 @@ function pipes(root: string, forLxc: readonly number[]): OpenStreams {
   return {
     forLxc,
     terminalPath: undefined,
-    stdin: openStdin(stdin),
+    stdin: isStdinOpen ? openStdin(stdin) : undefined,
     sources,
     openForHolder() {
       // O_NONBLOCK: to open does not wait for the other side. The holder neither reads nor writes.

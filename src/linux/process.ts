@@ -2,7 +2,7 @@
 //
 // 2013: container.go, Container.kill (through os.Process) and Container.Stop (through the lxc-kill program)
 
-import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { bind, hasCode } from './libc.js';
 
@@ -12,6 +12,8 @@ const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 /** In the kernel's flags of a process: it is on its way out. */
 const PF_EXITING = 4;
+/** What the kernel counts in where programs read it (USER_HZ): the same on every architecture that node runs on. */
+const TICKS_PER_SECOND = 100;
 
 const syscall4 = bind('long syscall(long number, long a, long b, void *c, long d)');
 
@@ -50,6 +52,12 @@ export function pidfdGetfd(pidfd: number, fd: number): number {
 export function processStartTicks(pid: number): number | undefined {
   const ticks = processStat(pid)?.[19];
   return ticks === undefined ? undefined : Number(ticks);
+}
+
+/** That moment, of a process that started so many ticks after boot, in milliseconds since 1970. */
+export function startedAtMs(startTicks: number): number {
+  const [uptime = ''] = readFileSync('/proc/uptime', 'latin1').split(' ');
+  return Date.now() - Number(uptime) * 1000 + (startTicks * 1000) / TICKS_PER_SECOND;
 }
 
 /** Whether the process is there and has not begun to end. */
@@ -92,8 +100,21 @@ export function processArguments(pid: number): string[] {
 
 /** Whether the process `pid` is in the network namespace of this one. False where it has ended. */
 export function hasNetworkOf(pid: number): boolean {
+  return sharesNamespace(pid, 'net');
+}
+
+/**
+ * Whether a daemon of this user can have started the process: a program in a container, or of another user, that has the
+ * command line of lxc-start or of a holder is neither. False where it has ended.
+ */
+export function canBeOfDaemon(pid: number): boolean {
+  const stat = statSync(`/proc/${pid}`, { throwIfNoEntry: false });
+  return stat !== undefined && stat.uid === process.geteuid?.() && sharesNamespace(pid, 'pid');
+}
+
+function sharesNamespace(pid: number, kind: 'net' | 'pid'): boolean {
   try {
-    return readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync('/proc/self/ns/net');
+    return readlinkSync(`/proc/${pid}/ns/${kind}`) === readlinkSync(`/proc/self/ns/${kind}`);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ESRCH')) return false;
     throw error;

@@ -12,6 +12,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../linux/libc.js';
+import { errorMessage } from '../util/errors.js';
 
 const POLL_MS = 1;
 /** After so many looks it is tried again. */
@@ -132,7 +133,8 @@ export class Freezer {
     try {
       writeFileSync(join(this.#cgroup, name), text, { flag: 'r+' });
     } catch (error) {
-      if (!hasCode(error, 'ENOENT', 'ENODEV')) throw error; // the container has ended
+      if (hasCode(error, 'ENOENT', 'ENODEV')) return; // the container has ended
+      throw new Error(`Cannot write ${text} to ${join(this.#cgroup, name)}: ${errorMessage(error)}`, { cause: error });
     }
   }
 }

@@ -41,12 +41,23 @@ export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined, und
 
 /** When LXC was done with its own work and began the program, in milliseconds since 1970; undefined where it did not. */
 export async function readProgramStart(logPath: string): Promise<number | undefined> {
-  const log = await readFile(logPath, 'utf8').catch(() => ''); // what is unknown is treated as never
+  try {
+    const [log, { birthtimeMs }] = await Promise.all([readFile(logPath, 'utf8'), stat(logPath)]);
+    return parseProgramStart(log, birthtimeMs);
+  } catch {
+    return undefined; // what is unknown is treated as never
+  }
+}
+
+/** See `readProgramStart`; the log was begun at `begunAtMs`. */
+export function parseProgramStart(log: string, begunAtMs: number): number | undefined {
   const [, date, time, fraction] =
     / (\d{8})(\d{6})\.(\d{3}) NOTICE +start - [^\n]*:start:\d+ - Exec'ing "/.exec(log) ?? [];
   if (date === undefined || time === undefined || fraction === undefined) return undefined;
-  const iso = `${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}.${fraction}Z`;
-  return Date.parse(iso);
+  const second = Date.parse(date.replace(/(....)(..)(..)/, '$1-$2-$3T') + time.replace(/(..)(..)(..)/, '$1:$2:$3Z'));
+  // LXC prints the first digits of the nanoseconds, without the zeros that they begin with: .897 is also .0897 or .00897.
+  const possible = [100, 10, 1].map((divisor) => second + Math.floor(Number(fraction) / divisor));
+  return possible.find((ms) => ms >= Math.floor(begunAtMs)) ?? possible.at(-1);
 }
 
 /** When lxc-start wrote its last line, in milliseconds since 1970; now where there is no log. */

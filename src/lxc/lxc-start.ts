@@ -8,7 +8,7 @@
 import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { processArguments, processStartTicks } from '../linux/process.js';
+import { canBeOfDaemon, processArguments, processStartTicks } from '../linux/process.js';
 import { hasCode } from '../linux/libc.js';
 import { errorMessage } from '../util/errors.js';
 import { step } from '../util/steps.js';
@@ -36,6 +36,8 @@ export interface ProcessId {
   startTicks: number;
 }
 
+const NOT_INSTALLED = 'lxc-start is not installed: install the package lxc (on Debian: apt-get install lxc)';
+
 /** The version that `lxc-start --version` prints. Rejects with one helpful sentence where there is none. */
 export async function lxcVersion(): Promise<string> {
   try {
@@ -43,7 +45,7 @@ export async function lxcVersion(): Promise<string> {
     return stdout.trim();
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw new Error('Cannot run lxc-start --version', { cause: error });
-    throw new Error('lxc-start is not installed: install the package lxc (on Debian: apt-get install lxc)');
+    throw new Error(NOT_INSTALLED);
   }
 }
 
@@ -61,7 +63,10 @@ export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   const child = trySpawn(args, { stdio: [...start.stdio], detached: true, cwd: '/', env: searchPath() });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
-    child.once('error', (cause) => reject(new Error(`Cannot spawn lxc-start: ${cause.message}`, { cause })));
+    child.once('error', (cause) => {
+      const why = hasCode(cause, 'ENOENT') ? NOT_INSTALLED : cause.message;
+      reject(new Error(`Cannot spawn lxc-start: ${why}`, { cause }));
+    });
   });
   child.unref();
   const { pid } = child;
@@ -87,7 +92,8 @@ export function findLxcStarts(lxcPath: string): Map<string, ProcessId> {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const pid = Number(name);
-    const id = containerIdOf(processArguments(pid), lxcPath);
+    const named = containerIdOf(processArguments(pid), lxcPath);
+    const id = named !== undefined && canBeOfDaemon(pid) ? named : undefined;
     const startTicks = id === undefined ? undefined : processStartTicks(pid);
     // The monitor forks the container's first process, which carries the same command line until it becomes the program:
     // the older of two is the monitor.

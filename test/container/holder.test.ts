@@ -78,6 +78,31 @@ test('Holder.take() copies a stream that it holds', async (t) => {
   closeSync(reading);
 });
 
+test('Holder.find() ends the one with stdin of two that a killed daemon left, in whichever order they began', async (t) => {
+  for (const isOlder of [true, false]) {
+    const { folder, out, err } = fifos(t);
+    mkfifo(join(folder, 'stdin'), 0o600);
+    const stdin = openSync(join(folder, 'stdin'), O_RDWR | O_NONBLOCK);
+    const begin = [() => start(t, [stdin, out, err]), () => start(t, ['ignore', out, err])];
+    if (!isOlder) begin.reverse();
+    for (const each of begin) await each();
+    assert.equal(Holder.find().get(folder)?.holdsStdin, false);
+    closeSync(stdin);
+    const reading = openSync(join(folder, 'stdin'), O_RDONLY | O_NONBLOCK);
+    t.after(() => closeSync(reading));
+    const isAtEnd = (): boolean => {
+      try {
+        return readSync(reading, Buffer.alloc(1)) === 0;
+      } catch {
+        return false; // EAGAIN: it has not ended yet
+      }
+    };
+    await until(isAtEnd, 'nobody holds stdin any more');
+    assert.equal(Holder.find().get(folder)?.holdsStdin, false);
+    for (const fd of [out, err]) closeSync(fd);
+  }
+});
+
 test('Holder.release() ends it, so that a FIFO comes to its end', async (t) => {
   const { folder, out, err } = fifos(t);
   mkfifo(join(folder, 'stdin'), 0o600);

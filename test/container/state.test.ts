@@ -50,8 +50,25 @@ test('State.setRunning() forgets how the last run ended', () => {
 
 test('State.adopt() keeps the times of the run', () => {
   const state = State.fromJSON({ Running: true, Pid: 1, StartedAt: '2012-12-12T00:00:00Z' });
-  state.adopt(PROCESS);
+  assert.equal(state.adopt(PROCESS, 5), true);
   assert.deepEqual([state.pid, state.startedAtMs], [123, 1_355_270_400_000]);
+});
+
+test('State.adopt() tells of a run that is not on record, which began when it is told', () => {
+  const other = { Running: true, Pid: 123, StartTicks: 400, StartedAt: '2012-12-12T00:00:00Z' };
+  for (const json of [other, { Running: false, ExitCode: 7, StartedAt: '2012-12-12T00:00:00Z' }, {}]) {
+    const state = State.fromJSON(json);
+    assert.equal(state.adopt(PROCESS, 5_000), false);
+    assert.deepEqual([state.isRunning, state.pid, state.exitCode, state.startedAtMs], [true, 123, 0, 5_000]);
+  }
+});
+
+test('State.hasRun tells a container that never ran from all others', () => {
+  const state = new State();
+  assert.equal(state.hasRun, false);
+  state.setRunning(undefined);
+  state.setStopped(EXITED, 0);
+  assert.equal(state.hasRun, true);
 });
 
 test('State.fromJSON() reads what toJSON() wrote, with 2013 keys first and in their order', () => {

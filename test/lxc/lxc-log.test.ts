@@ -5,7 +5,7 @@ import { utimesSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { asSignalled, lxcLogTime, parseLxcExit, readLxcExit } from '../../src/lxc/lxc-log.js';
+import { asSignalled, lxcLogTime, parseLxcExit, parseProgramStart, readLxcExit } from '../../src/lxc/lxc-log.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const ID = 'lxc-start 0a1b2c3d 20261120200126.901';
@@ -112,6 +112,18 @@ test('lxcLogTime() is when the last line was written, and now without a log', as
   writeFileSync(path, '');
   utimesSync(path, 1_000, 1_355_270_400);
   assert.equal(await lxcLogTime(path), 1_355_270_400_000);
+});
+
+test('parseProgramStart() is the moment of the exec, whose fraction lacks the zeros that it begins with', () => {
+  const exec = (fraction: string): string =>
+    `lxc-start c0ffee00 20261121192959.${fraction} NOTICE   start - ../src/lxc/start.c:start:2194 - Exec'ing "sh"\n`;
+  const second = Date.parse('2026-11-21T19:29:59Z');
+  assert.equal(parseProgramStart(exec('897'), second + 850.5), second + 897);
+  assert.equal(parseProgramStart(exec('897'), second + 41), second + 89);
+  assert.equal(parseProgramStart(exec('897'), second + 3), second + 8);
+  assert.equal(parseProgramStart(exec('897'), second - 20), second + 8);
+  assert.equal(parseProgramStart(exec('897'), second + 2_000), second + 897);
+  assert.equal(parseProgramStart('', second), undefined);
 });
 
 test('asSignalled() takes 128 + n for the signal that was sent, and nothing else', () => {
