@@ -9,6 +9,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import koffi from 'koffi';
+import { onOneLine } from '../util/table.js';
 
 const SYSTEM_ERRORS = getSystemErrorMap(); // node makes a new map at each call
 
@@ -34,9 +35,10 @@ export class SyscallError extends Error {
 
   constructor(syscall: string, errno: number, facts: CallFacts) {
     const [code, text] = SYSTEM_ERRORS.get(-errno) ?? [`ERRNO_${errno}`, 'unknown error'];
-    const on = facts.path === undefined ? '' : ` '${facts.path}'`;
+    // Names may hold anything: an error of one line stays one.
+    const on = facts.path === undefined ? '' : ` '${onOneLine(facts.path)}'`;
     const how = [facts.flags, facts.data].filter((part) => part !== undefined && part !== '').join(', ');
-    super(`${syscall}${on}${how === '' ? '' : ` (${how})`}: ${text}`);
+    super(`${syscall}${on}${how === '' ? '' : ` (${onOneLine(how)})`}: ${text}`);
     this.name = 'SyscallError';
     this.code = code;
     this.syscall = syscall;

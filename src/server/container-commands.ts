@@ -102,7 +102,7 @@ export abstract class ContainerCommands extends ImageCommands {
     try {
       await container.start(stdout.terminal);
     } catch (error) {
-      await this.#destroy(container, true); // nothing half-made stays
+      await this.#discard(container);
       throw error;
     }
     if (!options.isAttached) {
@@ -185,6 +185,12 @@ export abstract class ContainerCommands extends ImageCommands {
     } finally {
       await release();
     }
+  }
+
+  /** Removes a container that could not be started, and never rejects: the caller is told why it could not. */
+  async #discard(container: Container): Promise<void> {
+    await this.parts.containers.discard(container);
+    await this.parts.images.layers.free(container.filesystem.layers);
   }
 
   /** Removes a container, and the layers that only it had. */

@@ -5,10 +5,14 @@
 //
 // The temporary file lies in the same folder under a name that `isTemporary` recognises; what a killed daemon leaves of
 // them is removed at the next start.
+//
+// The rule that must hold: who is told of a failure can tell what the disk has. So the folder is opened before the rename,
+// and after it only fsync can fail: what was renamed is then renamed back, and a file, whose old content is gone, is told
+// as a `NotSyncedError`.
 
 import { randomBytes } from 'node:crypto';
 import { closeSync, fchmodSync, fsync, openSync, renameSync, writeFileSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorMessage } from './errors.js';
@@ -26,21 +30,58 @@ export function isTemporary(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
-/** Replaces the file at `path`: temporary file, fsync, rename, fsync of the folder. On failure the old file stays. */
+/** What was asked for is in place, but may not outlive a power cut. */
+export class NotSyncedError extends Error {}
+
+/**
+ * Replaces the file at `path`: temporary file, fsync, rename, fsync of the folder. On failure the old file stays, but for a
+ * `NotSyncedError`.
+ */
 export async function writeFileAtomically(path: string, content: string, mode: number): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, temporaryName(basename(path)));
+  const temporary = join(dirname(path), temporaryName(basename(path)));
+  let folder: number | undefined;
   try {
+    folder = openSync(dirname(path), 'r');
     await writeNewFile(temporary, content, mode);
     renameSync(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    if (folder !== undefined) closeSync(folder);
+    // One that cannot be removed either is removed at the next start; the caller is told why it is there at all.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw new Error(`Cannot write ${path}: ${errorMessage(error)}`, { cause: error });
   }
-  await syncFolder(folder);
+  try {
+    await sync(folder);
+  } catch (cause) {
+    throw new NotSyncedError(`Cannot write ${path} for good: ${errorMessage(cause)}`, { cause });
+  } finally {
+    closeSync(folder);
+  }
 }
 
-/** Writes a file that is not there yet, and waits until its content is on the disk. */
+/**
+ * Gives a file or folder another name in the same folder, where nothing has that name, for good. On failure it has the old
+ * one, but for a `NotSyncedError`. What is in it is the caller's to sync before.
+ */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  const folder = openSync(dirname(to), 'r');
+  try {
+    await rename(from, to);
+    try {
+      await sync(folder);
+    } catch (cause) {
+      const message = `Cannot rename ${from} to ${to} for good: ${errorMessage(cause)}`;
+      await rename(to, from).catch(() => {
+        throw new NotSyncedError(message, { cause });
+      });
+      throw new Error(message, { cause });
+    }
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Writes a file that is not there yet, and waits until its content is on the disk. Where that fails a part of it may be there. */
 export async function writeNewFile(path: string, content: string, mode: number): Promise<void> {
   const file = openSync(path, 'wx', mode);
   try {
@@ -49,6 +90,15 @@ export async function writeNewFile(path: string, content: string, mode: number):
     await sync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Writes a file at once, and not for good: for what a machine that loses its memory does not need. */
+export function writeFileUnsynced(path: string, content: string, mode: number): void {
+  try {
+    writeFileSync(path, content, { mode });
+  } catch (cause) {
+    throw new Error(`Cannot write ${path}: ${errorMessage(cause)}`, { cause }); // node does not name the file
   }
 }
 
