@@ -68,3 +68,29 @@ test('src: only src/linux imports koffi', () => {
   );
   assert.deepEqual(users, ['linux/libc.ts']);
 });
+
+test('src: no shell, but the one that a person asks for', () => {
+  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const codeOf = (file: string): string =>
+    readFileSync(join(SOURCE, file), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+  const filesWith = (pattern: RegExp): string[] => files.filter((file) => pattern.test(codeOf(file))).sort();
+  // What takes a line for a shell to read, or asks for a shell around a program.
+  assert.deepEqual(
+    filesWith(
+      /\bshell\s*:\s*(true|'[\w/]+')|\bexec(Sync)?\b[^;]*from 'node:child_process'|import \* as \w+ from 'node:child_process'/,
+    ),
+    [],
+  );
+  assert.deepEqual(filesWith(/require\(|from 'child_process'|process\.binding|new Function\(|\beval\(/), []);
+  // Who starts programs at all, so that a new one is looked at.
+  assert.deepEqual(filesWith(/from 'node:child_process'/), [
+    'archive/compression.ts',
+    'client/interactive.ts',
+    'container/holder.ts',
+    'lxc/lxc-start.ts',
+    'network/run-tool.ts',
+  ]);
+  const starters = filesWith(/from 'node:child_process'/);
+  const shells = filesWith(/['"`/](sh|bash|dash|busybox|env)['"`]/).filter((file) => starters.includes(file));
+  assert.deepEqual(shells, ['client/interactive.ts']);
+});

@@ -2,8 +2,9 @@
 //
 // `importLayer` asks, in the daemon's own thread: zlib works on threads of its own, and bzip2, xz and zstd are programs beside us.
 //
-// The rule that must hold: the stream that is handed out ends only after the decompressor said that all was well; else it
-// fails with one `ArchiveError`. Whichever end goes away, the other is destroyed and the program is ended.
+// The rules that must hold: the stream that is handed out ends only after the decompressor said that all was well; else it
+// fails with one `ArchiveError`. Whichever end goes away, the other is destroyed and the program is ended. And no archive
+// makes a program take more memory than `MAX_MEMORY_MIB`, whatever it claims to need: gzip and bzip2 cannot need much.
 //
 // 2013: image/archive.go, Compression
 
@@ -16,6 +17,13 @@ import { ArchiveError, reason } from './archive-error.js';
 const CHUNK_SIZE = 256 * 1024;
 const HEAD_SIZE = 10; // the longest mark below
 const MAX_STDERR = 2048;
+/**
+ * DIFFERS D59: the tar program of the original gave an archive all the memory that it asked for.
+ *
+ * What a program may take to look back in, in MiB. `xz -9` needs 65, `zstd --ultra -22` 128; a few bytes can ask for 1,536
+ * of the one and for 2,048 of the other.
+ */
+export const MAX_MEMORY_MIB = 128;
 const CANNOT_DECOMPRESS = 'Cannot decompress the archive';
 
 // The errors of writing to a program that has ended already: its status tells more.
@@ -26,17 +34,29 @@ export interface Compression {
   name: 'gzip' | 'bzip2' | 'xz' | 'zstd';
   /** the package that has the program of the same name, where a program is needed */
   packageName: string;
+  /** bounds its memory */
+  bound: readonly string[];
   /** what the first bytes look like, one character a byte */
   mark: RegExp;
 }
 
 const COMPRESSIONS: readonly Compression[] = [
-  { name: 'gzip', packageName: 'gzip', mark: /^\x1f\x8b\x08/ },
+  { name: 'gzip', packageName: 'gzip', bound: [], mark: /^\x1f\x8b\x08/ },
   // Its first block, or the end of an empty one: "BZh" alone could begin the name of a file in a plain archive.
-  { name: 'bzip2', packageName: 'bzip2', mark: /^BZh[1-9](1AY&SY|\x17rE8P\x90)/ },
-  { name: 'xz', packageName: 'xz-utils', mark: /^\xfd7zXZ\x00/ },
+  { name: 'bzip2', packageName: 'bzip2', bound: [], mark: /^BZh[1-9](1AY&SY|\x17rE8P\x90)/ },
+  {
+    name: 'xz',
+    packageName: 'xz-utils',
+    bound: [`--memlimit-decompress=${MAX_MEMORY_MIB}MiB`],
+    mark: /^\xfd7zXZ\x00/,
+  },
   // An ordinary frame, or one to be skipped, with which parallel compressors begin.
-  { name: 'zstd', packageName: 'zstd', mark: /^(\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)/ },
+  {
+    name: 'zstd',
+    packageName: 'zstd',
+    bound: [`--memory=${MAX_MEMORY_MIB}MiB`],
+    mark: /^(\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18)/,
+  },
 ];
 
 /**
@@ -84,9 +104,9 @@ function throughZlib(source: Readable): Readable {
   return output;
 }
 
-function throughProgram(source: Readable, { name, packageName }: Compression): Readable {
+function throughProgram(source: Readable, { name, packageName, bound }: Compression): Readable {
   const output = new PassThrough({ highWaterMark: CHUNK_SIZE });
-  const child = spawn(name, ['-dc'], { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } });
+  const child = spawn(name, ['-dc', ...bound], { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } });
   let stderr = '';
   let fedError: Error | undefined;
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(0, MAX_STDERR)));
@@ -103,7 +123,7 @@ function throughProgram(source: Readable, { name, packageName }: Compression): R
     const isFedBadly = fedError !== undefined && (status === 0 || !hasCode(fedError, ...ENDED_EARLY));
     if (isFedBadly) output.destroy(failure(name, fedError));
     else if (status === 0) output.end();
-    else output.destroy(failure(name, firstLine(stderr) || `ended with ${signal ?? `status ${status ?? -1}`}`));
+    else output.destroy(failure(name, complaint(stderr) || `ended with ${signal ?? `status ${status ?? -1}`}`));
   });
   output.once('close', () => {
     child.kill('SIGKILL'); // without effect where it has ended
@@ -135,9 +155,10 @@ function feed(source: Readable, sink: Writable, settled: (error: Error | undefin
   source.pipe(sink);
 }
 
-// Some programs write a whole letter.
-function firstLine(text: string): string {
-  return (text.trim().split('\n')[0] ?? '').replace(/[;:,]$/, '');
+// The first line, as some programs write a whole letter; where it is about memory, with how much they were given.
+function complaint(text: string): string {
+  const line = (text.trim().split('\n')[0] ?? '').replace(/\s*[;:,]?\s*$/, '');
+  return /memory/i.test(line) ? `${line} (at most ${MAX_MEMORY_MIB} MiB are given)` : line;
 }
 
 function failure(name: string, cause: unknown): ArchiveError {

@@ -2,7 +2,7 @@
 //
 // The tar reader asks. Values are bytes (a capability or a file name is no text), keys have one character a byte.
 
-import { ArchiveError } from './archive-error.js';
+import { ArchiveError, quoteName } from './archive-error.js';
 
 /** One record. The order counts: sparse maps repeat their keys. */
 export interface PaxRecord {
@@ -40,8 +40,7 @@ export function parsePax(content: Buffer): PaxRecord[] {
 export function parsePaxNumber(value: Buffer): number {
   const text = value.toString('latin1');
   const number = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(number))
-    throw new ArchiveError(`number ${JSON.stringify(text)} is invalid or out of range`);
+  if (!Number.isSafeInteger(number)) throw new ArchiveError(`number ${quoteName(value)} is invalid or out of range`);
   return number;
 }
 
@@ -49,7 +48,7 @@ export function parsePaxNumber(value: Buffer): number {
 export function parsePaxTime(value: Buffer): bigint {
   const text = value.toString('latin1');
   const [, sign, seconds, fraction] = /^(-?)(\d{1,18})(?:\.(\d*))?$/.exec(text) ?? [];
-  if (seconds === undefined) throw new ArchiveError(`time ${JSON.stringify(text)} is invalid or out of range`);
+  if (seconds === undefined) throw new ArchiveError(`time ${quoteName(value)} is invalid or out of range`);
   const magnitude = BigInt(seconds) * 1_000_000_000n + BigInt((fraction ?? '').slice(0, 9).padEnd(9, '0'));
   return sign === '-' ? -magnitude : magnitude;
 }

@@ -3,7 +3,7 @@
 //
 // The tar reader asks. The number of extents is bounded here, because an archive may claim any.
 
-import { ArchiveError } from './archive-error.js';
+import { ArchiveError, quoteName } from './archive-error.js';
 import { parsePaxNumber, type PaxRecord } from './pax.js';
 import { bytesField, numberField } from './tar-header.js';
 import type { Extent } from './tar-entry.js';
@@ -42,7 +42,7 @@ export function parsePaxSparse(records: readonly PaxRecord[]): PaxSparse | undef
   if (size === undefined) return undefined;
   const version = `${last('GNU.sparse.major')?.toString() ?? '0'}.${last('GNU.sparse.minor')?.toString() ?? ''}`;
   if (version === '1.0') return { size: parsePaxNumber(size), extents: undefined };
-  if (!version.startsWith('0.')) throw new ArchiveError(`sparse format ${JSON.stringify(version)} is unknown`);
+  if (!version.startsWith('0.')) throw new ArchiveError(`sparse format ${quoteName(Buffer.from(version))} is unknown`);
   const map = last('GNU.sparse.map');
   const numbers =
     map === undefined

@@ -61,9 +61,11 @@ export class Unpacker implements TarSink {
     this.#deletions = deletions;
     this.#directories = new LayerDirectories(directory);
     try {
-      fremovexattr(this.#directories.root, DEFAULT_ACL); // it would be passed on to all that is made
-      at.fchown(this.#directories.root, 0, 0);
-      at.fchmod(this.#directories.root, 0o755);
+      explain(`Cannot unpack the archive into ${directory}`, () => {
+        fremovexattr(this.#directories.root, DEFAULT_ACL); // it would be passed on to all that is made
+        at.fchown(this.#directories.root, 0, 0);
+        at.fchmod(this.#directories.root, 0o755);
+      });
     } catch (error) {
       this.close(); // who gets no unpacker cannot close it
       throw error;

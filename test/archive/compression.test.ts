@@ -11,7 +11,7 @@ import { buffer } from 'node:stream/consumers';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ArchiveError } from '../../src/archive/archive-error.js';
-import { decompress, findCompression } from '../../src/archive/compression.js';
+import { decompress, findCompression, MAX_MEMORY_MIB } from '../../src/archive/compression.js';
 
 const PROGRAMS = ['gzip', 'bzip2', 'xz', 'zstd'] as const;
 const content = Buffer.concat([randomBytes(300_000), Buffer.alloc(3_000_000, 'tsdock ')]);
@@ -153,3 +153,26 @@ test('decompress() leaves a socket open that was read to its end', async (t) => 
   client.end(gzipSync(content));
   assert.equal((await buffer(client)).toString(), String(content.length));
 });
+
+// "tsdock\n", by `xz --lzma2=dict=1536MiB` and `zstd --long=31`: to undo it wants 1.5 and 2 GiB.
+const HUNGRY = {
+  xz: 'fd377a585a000004e6d6b44602002101250000003b787b410100067473646f636b0a0000b4fc41834c8f4c8600011f07162eb8731fb6f37d010000000004595a',
+  zstd: '28b52ffd04a83900007473646f636b0ab7d0df20',
+};
+
+for (const [program, hex] of Object.entries(HUNGRY)) {
+  test(`decompress() gives ${program} no more memory than it should need`, async () => {
+    const said = `${program}: .*memory.* \\(at most ${MAX_MEMORY_MIB} MiB are given\\)$`;
+    await assert.rejects(
+      buffer(await decompress(inPieces(Buffer.from(hex, 'hex'), 10))),
+      new RegExp(`^ArchiveError: Cannot decompress the archive: ${said}`, 'i'),
+    );
+    await until(() => childrenOf(process.pid).length === 0);
+  });
+
+  test(`decompress() undoes what ${program} makes at its best`, async () => {
+    const best = program === 'xz' ? ['-9e', '-c'] : ['--ultra', '-22', '-q', '-c'];
+    const packed = execFileSync(program, best, { input: content });
+    assert.ok((await buffer(await decompress(inPieces(packed, 65_536)))).equals(content));
+  });
+}
