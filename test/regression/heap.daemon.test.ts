@@ -1,0 +1,30 @@
+// What commands allocate, and what stays of it: bytes on the heap of V8, which are the same on every machine, and nearly so in
+// every run. bounds.ts has what they may be.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { HEAP, HEAP_SLACK } from './bounds.js';
+import { meteredDaemon, type MeteredDaemon } from './meters.js';
+
+/** Until node has compiled what it compiles after some uses only. */
+const WARM_UP = 20;
+
+describe('the heap of the daemon', () => {
+  let metered: MeteredDaemon;
+  before(async () => void (metered = await meteredDaemon()));
+  after(() => metered.close());
+
+  for (const [name, { times, allocatedBytes, mayStayBytes, why }] of Object.entries(HEAP)) {
+    test(name, async (t) => {
+      const repeat = async (count: number): Promise<void> => {
+        for (let time = 0; time < count; time++) await metered.daemon.call(...name.split(' '));
+      };
+      await repeat(WARM_UP);
+      const use = await metered.heapUse(() => repeat(times));
+      const [allocated, staying] = [Math.round(use.allocatedBytes / times), Math.round(use.retainedBytes / times)];
+      t.diagnostic(`seen '${name}': { allocatedBytes: ${allocated} }, ${staying} bytes stay`);
+      assert.ok(allocated <= allocatedBytes * HEAP_SLACK, `${name} allocates ${allocated} bytes. Look there: ${why}`);
+      assert.ok(staying <= mayStayBytes, `${name} keeps ${staying} bytes. Look there: ${why}`);
+    });
+  }
+});
