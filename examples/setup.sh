@@ -8,7 +8,7 @@ set -eu
 
 # What is looked for, each with its packages in package_of below.
 needs='lxc-start init.lxc xz bzip2 zstd ip iptables ps'
-test_needs='busybox bsdtar nc tmux curl python3'
+test_needs='strace busybox bsdtar nc tmux curl perl python3 openssl chromium'
 
 fail() {
   echo "setup.sh: $1" >&2
@@ -89,6 +89,8 @@ has() {
       ;;
     # A static one: the tests copy it into containers that have no libraries.
     busybox) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
+    # Under any of its names.
+    chromium) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ;;
     # OpenBSD's: the others have no -N, which closes only one direction.
     nc) command -v nc >/dev/null && nc -h 2>&1 | grep -q -e '-N[^A-Za-z]' ;;
     libatomic) ldconfig -p 2>/dev/null | grep -q 'libatomic\.so\.1' ;;

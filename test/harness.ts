@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import { connect, Socket } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { connect, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +19,8 @@ import { mountPointsBelow, umountBelow } from './mounts.js';
 /** The compiled program. TSDOCK_PROGRAM names another one to test. */
 export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
 const DEADLINE_MS = 20_000;
+/** Where daemons listen: below what connections get by themselves. */
+const PORTS = [12_000, 32_000] as const;
 const CLEAN_UP_TRIES = 20;
 const CLEAN_UP_DELAY_MS = 50;
 
@@ -52,6 +55,10 @@ export interface TestDaemonOptions {
   directory?: string;
   withImage?: boolean;
   network?: TestNetwork;
+  /** a path where the daemon listens too, and on which `call` and the like then call it: where its port takes TLS only */
+  socket?: string;
+  /** more of it, for the daemon alone */
+  environment?: NodeJS.ProcessEnv;
 }
 
 /** See the head of the file. */
@@ -62,11 +69,15 @@ export class TestDaemon {
   http = '';
   readonly #args: readonly string[];
   readonly #network: TestNetwork | undefined;
+  readonly #socket: string | undefined;
+  readonly #environment: NodeJS.ProcessEnv;
   #process: ChildProcess | undefined;
   readonly #onExit = (): void => this.#cleanUp();
 
-  private constructor(directory: string, { args = [], network }: TestDaemonOptions) {
+  private constructor(directory: string, { args = [], network, socket, environment = {} }: TestDaemonOptions) {
     this.directory = directory;
+    this.#socket = socket;
+    this.#environment = environment;
     this.#args = network === undefined ? ['--bridge', 'none', ...args] : args;
     this.#network = network;
     if (network !== undefined) this.tcp.host = network.address;
@@ -87,13 +98,19 @@ export class TestDaemon {
     return this.#process?.pid ?? 0;
   }
 
+  /** Whether its process runs. */
+  get isAlive(): boolean {
+    return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
   /** Starts the process, on the ports of its first start. */
   async begin(): Promise<void> {
-    const { host, port } = this.tcp;
-    const http = this.http === '' ? '127.0.0.1:0' : this.http;
+    const { host, port } = this.tcp.port === 0 ? { ...this.tcp, port: await freePort() } : this.tcp;
+    const http = this.http === '' ? `127.0.0.1:${await freePort()}` : this.http;
     const args = [PROGRAM, '-d', '-g', this.directory, '-H', `${host}:${port}`, '--http', http, ...this.#args];
+    if (this.#socket !== undefined) args.push('-H', `unix://${this.#socket}`);
     const [command = '', ...words] = [...(this.#network?.enter ?? []), process.execPath, ...args];
-    const env = this.#network?.environment ?? process.env;
+    const env = { ...(this.#network?.environment ?? process.env), ...this.#environment };
     const child = spawn(command, words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true, env });
     this.#process = child;
     // A test that fails to close its daemon must end all the same; `#cleanUp` then ends the daemon.
@@ -104,8 +121,8 @@ export class TestDaemon {
       began += chunk.toString();
       this.log += chunk.toString();
     });
-    await until(() => / on tcp /.test(began) || child.exitCode !== null, 'the daemon listens');
-    const [, boundPort, boundHttp] = / on tcp [\d.]+:(\d+)(?:, http (\S+))?: data/.exec(began) ?? [];
+    await until(() => / on tcp.*: data /.test(began) || !this.isAlive, 'the daemon listens');
+    const [, boundPort, boundHttp] = / on tcp(?:\+tls)? [\d.]+:(\d+).*?(?:, https? (\S+))?: data/.exec(began) ?? [];
     assert.ok(boundPort !== undefined, `the daemon did not start: ${began}`);
     this.tcp = { host, port: Number(boundPort) };
     this.http = boundHttp ?? 'off';
@@ -116,6 +133,7 @@ export class TestDaemon {
     const child = this.#process;
     if (child === undefined) return null;
     child.ref();
+    if (child.stderr instanceof Socket) child.stderr.ref(); // 'close' comes when nobody has it open any more
     const ended = new Promise((resolve) => child.once('close', resolve));
     if (child.exitCode === null && child.signalCode === null) {
       child.kill(signal);
@@ -157,9 +175,10 @@ export class TestDaemon {
     return readAll(socket);
   }
 
-  /** An open connection to the TCP port. */
+  /** An open connection to the TCP port, or the socket. */
   async connect(): Promise<Socket> {
-    const socket = connect({ ...this.tcp, allowHalfOpen: true });
+    const to = this.#socket === undefined ? this.tcp : { path: this.#socket };
+    const socket = connect({ ...to, allowHalfOpen: true });
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.on('error', () => undefined);
     return socket;
@@ -230,6 +249,19 @@ function isGroupRemoved(group: string): boolean {
     return true;
   } catch {
     return !existsSync(group);
+  }
+}
+
+/** A port of 127.0.0.1 that nothing listens on, and that the kernel gives to no connection while the daemon is away. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(...PORTS);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
   }
 }
 

@@ -15,8 +15,9 @@ const posing: [who: string, enter: string[], isFound: boolean][] = [
 for (const [who, enter, isFound] of posing) {
   test(`findLxcStarts(): a process ${who} with the command line of lxc-start is ${isFound ? '' : 'not '}one`, async () => {
     const lxcPath = `/tmp/containers of ${process.pid}`;
-    const [command, ...args] = [...enter, 'bash', '-c', POSE, lxcPath] as [string, ...string[]];
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [command = 'bash', ...args] = enter;
+    const words = ['bash', '-c', POSE, lxcPath].slice(enter.length === 0 ? 1 : 0);
+    const child = spawn(command, [...args, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await once(child.stdout, 'data');
       assert.deepEqual([...findLxcStarts(lxcPath).keys()], isFound ? ['c0ffee00'] : []);

@@ -40,7 +40,7 @@ test('tsdock -d refuses in one sentence a mount driver that does not work, or th
 });
 
 test('tsdock -d refuses in one sentence an address that is none', () => {
-  assert.match(refusal(['-H', 'nonsense']), /^tsdock: Invalid address "nonsense": expected HOST:PORT\n$/);
+  assert.match(refusal(['-H', 'nonsense']), /^tsdock: Invalid address "nonsense": expected HOST:PORT, [^\n]+\n$/);
 });
 
 test('tsdock -d refuses a port that is taken, and names who has it', async () => {
