@@ -8,16 +8,15 @@ import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 const POSE = 'exec -a lxc-start perl -e \'$| = 1; print "there"; sleep 60\' -- -P "$0" -n c0ffee00';
 
 const posing: [who: string, enter: string[], isFound: boolean][] = [
-  ['of this user', [], true],
+  ['of this user', ['env'], true],
   ['of another user', ['setpriv', '--reuid=65534', '--clear-groups'], false],
   ['in a container', ['unshare', '--pid', '--fork', '--kill-child'], false],
 ];
 for (const [who, enter, isFound] of posing) {
   test(`findLxcStarts(): a process ${who} with the command line of lxc-start is ${isFound ? '' : 'not '}one`, async () => {
     const lxcPath = `/tmp/containers of ${process.pid}`;
-    const [command = 'bash', ...args] = enter;
-    const words = ['bash', '-c', POSE, lxcPath].slice(enter.length === 0 ? 1 : 0);
-    const child = spawn(command, [...args, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [command = '', ...args] = enter;
+    const child = spawn(command, [...args, 'bash', '-c', POSE, lxcPath], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await once(child.stdout, 'data');
       assert.deepEqual([...findLxcStarts(lxcPath).keys()], isFound ? ['c0ffee00'] : []);
