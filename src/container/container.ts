@@ -11,6 +11,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
 import { layerPaths } from '../filesystem/layer-paths.js';
+import { onceFilesAreLeft } from '../linux/open-files.js';
 import type { SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
 import type { NetworkInterface } from '../network/network-interface.js';
@@ -451,7 +452,8 @@ export class Container {
     // In the middle of its own work LXC would not clean up behind a first process that is killed, or not even notice.
     await waitForProgram(this.state.pid, KILL_TIMEOUT_MS);
     await this.#signalInTime('SIGKILL', performance.now() + KILL_TIMEOUT_MS);
-    this.#run?.thaw(); // a person may have frozen it: it would not die
+    // A person may have frozen it: it would not die. It is killed by now, so a failure would tell of less than was done.
+    await onceFilesAreLeft(() => this.#run?.thaw());
     if (await this.waitTimeout(KILL_TIMEOUT_MS)) return;
     this.#run?.abandon();
     if (!(await this.waitTimeout(LXC_TIMEOUT_MS))) throw new Error(`Cannot kill container ${this.id}: it does not end`);
@@ -472,7 +474,7 @@ export class Container {
     try {
       await Promise.all([save, run.stdio.hold()]);
     } catch (error) {
-      await this.kill();
+      await onceFilesAreLeft(() => this.kill()); // else it would run on, and the next daemon not know of it
       throw error;
     }
   }

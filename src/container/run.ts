@@ -109,8 +109,9 @@ export class Run {
     try {
       checkFilesForStart();
       // 1. The tree that the program will see.
+      // Before: where the tree is mounted and cannot be looked at, the run has failed, and nobody else umounts it.
+      undo.push(() => onceFilesAreLeft(() => umountIfMounted(filesystem)));
       await filesystem.beginRun();
-      undo.push(() => filesystem.umount());
       // 2. The logs, before anything can be printed.
       logs.open();
       undo.push(() => logs.close());
@@ -300,8 +301,12 @@ async function endAtOnce(subject: RunSubject, runtime: Runtime, complaint: strin
   const { state, logs, config } = subject;
   state.setRunning(undefined);
   const line = `${goLogTime(new Date())} ${complaint}`;
-  if (config.hasTty) logs.append(STDOUT, `${line}\r\n`);
-  else logs.append(STDERR, `${line}\n`);
+  try {
+    if (config.hasTty) logs.append(STDOUT, `${line}\r\n`);
+    else logs.append(STDERR, `${line}\n`);
+  } catch (error) {
+    logs.giveUp(error); // who reads it is told; the run ends all the same, or it would be on record as running for good
+  }
   await finish(subject, runtime, { exitCode, signal: undefined }, Date.now());
 }
 
@@ -344,6 +349,10 @@ async function finish(
 async function withdraw({ root, filesystem }: RunSubject, holder: Holder | undefined): Promise<void> {
   holder?.release();
   await removeFifos(root);
+  await umountIfMounted(filesystem);
+}
+
+async function umountIfMounted(filesystem: Filesystem): Promise<void> {
   if (await filesystem.isMounted()) await filesystem.umount();
 }
 
@@ -351,7 +360,12 @@ async function withdraw({ root, filesystem }: RunSubject, holder: Holder | undef
 async function releaseNetwork(subject: RunSubject, runtime: Runtime): Promise<void> {
   const { id, network } = subject;
   subject.network = undefined;
-  if (network !== undefined) await giveBack(id, network, runtime);
+  if (network === undefined) return;
+  try {
+    await giveBack(id, network, runtime);
+  } catch (error) {
+    runtime.log(`container ${id}: ${errorMessage(error)}`); // the run is over all the same
+  }
 }
 
 function streamSettings({ id, root, logs, config }: RunSubject, { poller, log }: Runtime): StdioSettings {

@@ -104,7 +104,16 @@ export async function makeScenarios(daemon: TestDaemon): Promise<{ scenarios: Sc
       reply: /Unable to locate/,
       undo: removeNew,
     },
-    { name: 'start', act: () => call('start', '-a', plain), reply: /^$/ },
+    {
+      name: 'start',
+      // A program that has begun, and cannot be put on record, is killed: as it was before.
+      prepare: async () => {
+        await up(askable);
+        await none('kill', askable);
+      },
+      act: () => call('start', askable),
+      reply: ID,
+    },
     { name: 'stop', prepare: () => up(askable), act: () => call('stop', askable), reply: ID, undo: () => up(askable) },
     {
       name: 'kill',
