@@ -6,7 +6,6 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { containerInit, waitForProgram } from '../../src/lxc/container-init.js';
 import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
@@ -15,7 +14,7 @@ import { cgroupsOf, mountsBelow, processesOf, TestDaemon, until, type TestDaemon
 
 const DEADLINE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const SHIFTED_CLOCK = fileURLToPath(new URL('shifted-clock.js', import.meta.url));
+const SHIFTED_CLOCK = new URL('shifted-clock.js', import.meta.url).href;
 
 async function startDaemon(t: TestContext, options: TestDaemonOptions = {}): Promise<TestDaemon> {
   const daemon = await TestDaemon.start(options);
@@ -268,19 +267,9 @@ test('lxc-start that hangs: kill ends the container all the same, and other call
 test('a clock that is set back: no negative ages, timeouts as long as ever, containers and logs whole', async (t) => {
   const folder = temporaryFolder(t);
   const offset = join(folder, 'offset');
-  const environment = {
-    NODE_OPTIONS: process.env['NODE_OPTIONS'],
-    TSDOCK_TEST_CLOCK: process.env['TSDOCK_TEST_CLOCK'],
-  };
-  t.after(() => {
-    for (const [name, value] of Object.entries(environment))
-      if (value === undefined) Reflect.deleteProperty(process.env, name);
-      else process.env[name] = value;
-  });
   writeFileSync(offset, String(2 * HOUR_MS));
-  process.env['NODE_OPTIONS'] = `${environment.NODE_OPTIONS ?? ''} --import=${SHIFTED_CLOCK}`;
-  process.env['TSDOCK_TEST_CLOCK'] = offset;
-  const daemon = await startDaemon(t);
+  const environment = { NODE_OPTIONS: `--import=${SHIFTED_CLOCK}`, TSDOCK_TEST_CLOCK: offset };
+  const daemon = await startDaemon(t, { environment });
   const script =
     'trap "echo term" TERM; echo before; until test -e /data/go; do usleep 10000; done; echo after; while :; do usleep 10000; done';
   const id = await run(daemon, '-c', 'first', 'base', 'sh', '-c', script);
