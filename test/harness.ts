@@ -158,6 +158,11 @@ export class TestDaemon {
     assert.deepEqual(left, [], 'left behind');
   }
 
+  /** Resolves once the daemon has logged it, `from` a place in its log: it does so after it has answered. */
+  async logged(pattern: RegExp, from = 0): Promise<void> {
+    await until(() => pattern.test(this.log.slice(from)), `the log has ${String(pattern)}`);
+  }
+
   /** A 2013 call without input: the whole reply. */
   call(...words: string[]): Promise<string> {
     return this.callWith('', ...words);

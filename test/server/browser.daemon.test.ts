@@ -127,7 +127,7 @@ test('a daemon does not answer a foreign name that has come to lead to it', asyn
     String(await browser.evaluate(`fetch('/ps').then((reply) => reply.text())`)),
     /^Error: Cannot answer for the host/,
   );
-  assert.match(daemon.log.slice(before), /made no call: Cannot answer for the host/);
+  await daemon.logged(/made no call: Cannot answer for the host/, before);
   assert.equal(await daemon.call('ps', '-a', '-q'), '');
 });
 

@@ -214,8 +214,10 @@ test('start and rm -f at the same time leave a container that is whole or none',
 });
 
 test('a container whose processes all ended with the machine is on record as ended, and can be removed', async () => {
-  const ids = [await run('-t', 'base', 'sleep', '100'), await run('base', 'sleep', '100')];
-  await until(async () => (await daemon.call('ps', '-q')).trim().split('\n').length >= 2, 'they run');
+  const program = ['base', 'sh', '-c', 'echo up; sleep 100'];
+  const ids = [await run('-t', ...program), await run(...program)];
+  // LXC itself, killed before its program began, would tell of an error.
+  for (const id of ids) await until(async () => (await daemon.call('logs', id)).trim() === 'up', 'it is up');
   await daemon.end('SIGKILL');
   for (const line of processesOf(daemon.directory)) process.kill(Number(line.split(' ')[1]), 'SIGKILL');
   await until(() => processesOf(daemon.directory).length === 0, 'all have ended');

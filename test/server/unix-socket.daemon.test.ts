@@ -92,7 +92,7 @@ test('DOCKER=unix:// runs programs, with pipes, stdout and stderr apart, and the
 
 test('a 2013 call over the socket has its input up to the half-close', async () => {
   assert.equal(await daemon.callWith('a\nb\n', 'run', '-a', '-i', 'base', 'wc', '-l'), '2\n');
-  assert.match(daemon.log, / tcp unix run -a -i base wc -l \(\d+ ms\): ok/);
+  await daemon.logged(/ tcp unix run -a -i base wc -l \(\d+ ms\): ok/);
 });
 
 test('DOCKER=unix:// gives a program a terminal', async () => {
