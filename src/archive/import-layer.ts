@@ -8,11 +8,12 @@
 // 2013: image/layers.go, LayerStore.AddLayer, and image/archive.go, Untar
 
 import type { Readable } from 'node:stream';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { timedStep } from '../util/steps.js';
 import { ArchiveError } from './archive-error.js';
 import { decompress } from './compression.js';
 import type { FromUnpackWorker, ToUnpackWorker, UnpackWorkerData } from './unpack-worker.js';
+import { startWorker } from '../util/program-files.js';
 
 const BUFFER_SIZE = 256 * 1024;
 const BUFFERS = 4; // so at most 1 MiB is on its way
@@ -81,7 +82,7 @@ class UnpackWorker {
     const workerData: UnpackWorkerData = { directory };
     this.failed = new Promise((_, reject) => (this.#onFailed = reject));
     this.failed.catch(ignore); // it may fail when nobody asks any more
-    this.#worker = new Worker(new URL('./unpack-worker.js', import.meta.url), { name: 'unpack', workerData });
+    this.#worker = startWorker(new URL('./unpack-worker.js', import.meta.url), { name: 'unpack', workerData });
     this.#worker.on('message', (message: FromUnpackWorker) => this.#take(message));
     this.#worker.on('error', (error) =>
       this.#fail(new ArchiveError(`Cannot unpack the archive: ${error.message}`, error)),

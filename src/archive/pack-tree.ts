@@ -9,11 +9,12 @@
 // 2013: utils.go, Tar
 
 import { Readable } from 'node:stream';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { timedStep } from '../util/steps.js';
 import { ArchiveError } from './archive-error.js';
 import type { FromPackWorker, ToPackWorker } from './pack-worker.js';
 import type { PackOptions } from './pack.js';
+import { startWorker } from '../util/program-files.js';
 
 const BUFFER_SIZE = 256 * 1024;
 const BUFFERS = 4; // so at most 1 MiB waits for the reader
@@ -46,7 +47,7 @@ class PackStream extends Readable {
 
   constructor(options: PackOptions) {
     super({ highWaterMark: BUFFER_SIZE });
-    this.#worker = new Worker(new URL('./pack-worker.js', import.meta.url), { name: 'pack', workerData: options });
+    this.#worker = startWorker(new URL('./pack-worker.js', import.meta.url), { name: 'pack', workerData: options });
     this.#worker.on('message', (message: FromPackWorker) => this.#take(message));
     this.#worker.on('error', (error) => this.#fail(new ArchiveError(`Cannot pack the tree: ${error.message}`, error)));
     this.packed = new Promise((resolve, reject) => {

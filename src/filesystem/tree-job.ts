@@ -2,13 +2,13 @@
 //
 // The worker is never ended from outside, since its descriptors belong to the process and would stay open.
 
-import { Worker } from 'node:worker_threads';
 import { ArchiveError } from '../archive/archive-error.js';
+import { startWorker } from '../util/program-files.js';
 import type { TreeJob, TreeJobEnd } from './tree-worker.js';
 
 /** Does a job. Rejects with an `ArchiveError` where it fails; what is half-made is the caller's to remove. */
 export async function runTreeJob(job: TreeJob): Promise<void> {
-  const worker = new Worker(new URL('./tree-worker.js', import.meta.url), { name: job.job, workerData: job });
+  const worker = startWorker(new URL('./tree-worker.js', import.meta.url), { name: job.job, workerData: job });
   let end: TreeJobEnd | undefined;
   await new Promise<void>((resolve, reject) => {
     worker.once('message', (message: TreeJobEnd) => (end = message));

@@ -7,8 +7,8 @@
 //
 // 2013: image/image.go, Index.DeleteMatch (regexp.MatchString)
 
-import { Worker } from 'node:worker_threads';
 import { errorMessage } from '../util/errors.js';
+import { startWorker } from '../util/program-files.js';
 import type { FromMatchWorker, MatchWorkerData } from './match-worker.js';
 
 const MATCH_TIMEOUT_MS = 5_000;
@@ -21,7 +21,7 @@ const MATCH_MEMORY_MB = 128;
 export async function matchNames(pattern: string, names: readonly string[]): Promise<string[]> {
   const workerData: MatchWorkerData = { pattern, names };
   const resourceLimits = { maxOldGenerationSizeMb: MATCH_MEMORY_MB };
-  const worker = new Worker(new URL('./match-worker.js', import.meta.url), {
+  const worker = startWorker(new URL('./match-worker.js', import.meta.url), {
     name: 'match',
     workerData,
     resourceLimits,

@@ -5,10 +5,9 @@
 //
 // 2013: container.go, Container.generateLXCConfig; lxc_template.go
 
-import { readFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { formatIpv4, networkRange, parseCidr } from '../network/ipv4.js';
+import { readLxcTemplate } from '../util/program-files.js';
 import { renderTemplate, type TemplateValues } from './template.js';
 
 /** What of the network the program is given. In any case but `host` and `share` the namespace is its own, with loopback up. */
@@ -69,6 +68,8 @@ export interface LxcMachine {
   lastCapability: number;
   /** path of LXC's own init, or undefined where it is not installed */
   init: string | undefined;
+  /** path of the list of system calls that are refused */
+  seccompProfile: string;
 }
 
 /**
@@ -97,29 +98,24 @@ const INIT_PATHS = ['/usr/sbin', '/sbin', '/usr/libexec', '/usr/lib/lxc', '/usr/
   (dir) => `${dir}/init.lxc.static`,
 );
 
-/** The templates lie beside `dist/` and `src/`: three levels up from the compiled file. */
-const TEMPLATES = new URL('../../../lxc-templates/', import.meta.url);
-
 /**
- * DIFFERS D61: what no capability stands in front of is refused: namespaces of users, in which every program could mount, the
- * keys of the host's root, settings of the machine in /proc, and consoles of the host that an image brings a node of.
+ * What the kernel and the file system say of this machine. `lxcVersion` as `lxc-start --version` prints it; `seccompProfile` is a
+ * path, empty where nothing is to be started.
  */
-const SECCOMP_PROFILE = fileURLToPath(new URL('lxc-2.1.seccomp', TEMPLATES));
-
-/** What the kernel and the file system say of this machine. `lxcVersion` as `lxc-start --version` prints it. */
-export function readLxcMachine(lxcVersion: string): LxcMachine {
+export function readLxcMachine(lxcVersion: string, seccompProfile = ''): LxcMachine {
   const [major = 0, minor = 0] = lxcVersion.split('.').map((part) => Number.parseInt(part, 10));
   return {
     hasNewKeys: major > 2 || (major === 2 && minor >= 1),
     isUnifiedCgroup: existsSync('/sys/fs/cgroup/cgroup.controllers'),
     lastCapability: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'latin1')),
     init: INIT_PATHS.find((path) => existsSync(path)),
+    seccompProfile,
   };
 }
 
 /** The text of `config.lxc`. */
 export async function lxcConfig(settings: LxcSettings, machine: LxcMachine): Promise<string> {
-  const template = await readFile(new URL(machine.hasNewKeys ? 'lxc-2.1.conf' : 'lxc-0.8.conf', TEMPLATES), 'utf8');
+  const template = await readLxcTemplate(machine.hasNewKeys ? 'lxc-2.1.conf' : 'lxc-0.8.conf');
   const { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files } = settings;
   if (network.type === 'share' && !machine.hasNewKeys)
     throw new Error('Cannot share the network of another container: this needs LXC 2.1 or later');
@@ -131,7 +127,7 @@ export async function lxcConfig(settings: LxcSettings, machine: LxcMachine): Pro
     fileSources: files.map(({ source }) => mountField(source)),
     fileTargets: files.map(({ target }) => mountField(target)),
     fileOptions: files.map(({ isReadOnly }) => (isReadOnly ? 'bind,ro,optional' : 'bind,optional')),
-    seccompProfile: SECCOMP_PROFILE,
+    seccompProfile: machine.seccompProfile,
     console: terminalPath ?? 'none',
     init: terminalPath === undefined ? undefined : machine.init,
     cgroup: machine.isUnifiedCgroup ? 'lxc.cgroup2' : 'lxc.cgroup',

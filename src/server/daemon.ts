@@ -5,7 +5,6 @@
 //
 // 2013: dockerd/dockerd.go, main and New
 
-import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { Docker } from '../container/docker.js';
 import { DRIVERS } from '../filesystem/drivers.js';
@@ -17,9 +16,11 @@ import { checkNetworkRecord } from '../network/network-record.js';
 import { Poller } from '../linux/poller.js';
 import { readLxcMachine } from '../lxc/lxc-config.js';
 import { lxcVersion } from '../lxc/lxc-start.js';
+import { placeSeccompProfile } from '../lxc/seccomp-profile.js';
 import { Calls } from '../rcli/calls.js';
 import { DamageReport } from '../util/damage-report.js';
 import { errorMessage } from '../util/errors.js';
+import { programVersion } from '../util/program-files.js';
 import { callerJudge } from './callers.js';
 import { openDaemonLog } from './daemon-log.js';
 import { lockDataDirectory, removeHalfMade } from './data-directory.js';
@@ -78,7 +79,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     containersPath: directory.containers,
     layersPath: images.layers.path,
     driver,
-    lxc: readLxcMachine(lxc),
+    lxc: readLxcMachine(lxc, await placeSeccompProfile(directory.root)),
     network,
     poller,
     logMaxBytes,
@@ -137,10 +138,4 @@ function endSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
-}
-
-/** As in package.json, three levels up from the compiled file. */
-export function programVersion(): string {
-  const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }; // our own file
-  return version;
 }

@@ -11,6 +11,7 @@ import { isThere } from '../filesystem/folders.js';
 import { hasCode } from '../linux/libc.js';
 import { readMounts } from '../linux/mountinfo.js';
 import { removeTree } from '../linux/remove-tree.js';
+import { SECCOMP_PROFILE } from '../lxc/seccomp-profile.js';
 import { errorMessage } from '../util/errors.js';
 import { nameBeforeAside } from '../util/set-aside.js';
 
@@ -18,7 +19,7 @@ const LOCK = 'tsdock.lock';
 /** By these a data directory is known: every daemon makes the first one before all else, the original the second. */
 const MARKS: readonly string[] = [LOCK, 'containers'];
 /** What tsdock makes in its data directory, beside what is half-made. */
-const OWN_NAMES: readonly string[] = [...MARKS, 'images', 'network.json'];
+const OWN_NAMES: readonly string[] = [...MARKS, 'images', 'network.json', SECCOMP_PROFILE];
 const HALF_MADE = '.tmp-';
 /** In a directory that has a file system of its own; mkfs made it. */
 const LOST_AND_FOUND = 'lost+found';

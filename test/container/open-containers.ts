@@ -11,6 +11,7 @@ import { NO_BRIDGE } from '../../src/network/bridge.js';
 import { NetworkManager } from '../../src/network/network-manager.js';
 import { Poller } from '../../src/linux/poller.js';
 import { readLxcMachine } from '../../src/lxc/lxc-config.js';
+import { placeSeccompProfile } from '../../src/lxc/seccomp-profile.js';
 import { lxcVersion } from '../../src/lxc/lxc-start.js';
 import { DamageReport } from '../../src/util/damage-report.js';
 import { fixtureTar } from '../fixture.js';
@@ -36,7 +37,7 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     containersPath: join(directory, 'containers'),
     layersPath: images.layers.path,
     driver,
-    lxc: readLxcMachine(await lxcVersion()),
+    lxc: readLxcMachine(await lxcVersion(), await placeSeccompProfile(directory)),
     network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined }),
     poller,
     logMaxBytes: 0,

@@ -1,7 +1,6 @@
 // The LXC configuration of a container, for each kind of machine.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import {
   lxcConfig,
@@ -16,6 +15,7 @@ const MACHINE: LxcMachine = {
   isUnifiedCgroup: true,
   lastCapability: 40,
   init: '/usr/sbin/init.lxc.static',
+  seccompProfile: '/var/lib/tsdock/lxc.seccomp',
 };
 const SETTINGS: LxcSettings = {
   hostname: 'abcd1234',
@@ -131,9 +131,7 @@ test('lxcConfig() takes what could change the network of the host from every pro
 });
 
 test('lxcConfig() names the list of system calls that are refused, and allows no console of the host', async () => {
-  const [profile = ''] = await values('lxc.seccomp.profile');
-  assert.match(profile, /^\/.*\/lxc-templates\/lxc-2\.1\.seccomp$/);
-  assert.match(readFileSync(profile, 'utf8'), /^2\nblacklist\n(#.*\n)*\[all\]\n/);
+  assert.deepEqual(await values('lxc.seccomp.profile'), ['/var/lib/tsdock/lxc.seccomp']);
   const allowed = [
     ...(await values('lxc.cgroup2.devices.allow')),
     ...(await values('lxc.cgroup.devices.allow', {}, { hasNewKeys: false })),

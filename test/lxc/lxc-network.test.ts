@@ -10,6 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { writeEtcFiles } from '../../src/container/etc-files.js';
 import { containerInit } from '../../src/lxc/container-init.js';
+import { placeSeccompProfile } from '../../src/lxc/seccomp-profile.js';
 import { lxcConfig, readLxcMachine, type LxcNetwork, type OwnFile } from '../../src/lxc/lxc-config.js';
 import { readLxcExit, type LxcExit } from '../../src/lxc/lxc-log.js';
 import { lxcStartArguments, lxcVersion } from '../../src/lxc/lxc-start.js';
@@ -160,7 +161,7 @@ async function makeMachine(t: TestContext): Promise<Machine> {
   const lxcPath = join(folder, 'containers');
   for (const path of [image, lxcPath]) mkdirSync(path);
   execFileSync('tar', ['-C', image, '-x'], { input: fixtureTar() });
-  const lxcMachine = readLxcMachine(await lxcVersion());
+  const lxcMachine = readLxcMachine(await lxcVersion(), await placeSeccompProfile(folder));
 
   const commandOf = async (
     id: string,
