@@ -1,35 +1,99 @@
-// The benchmark: `npm run bench`. Everything is measured side by side with plain tools in the same run, since machines are
-// noisy and only ratios mean something. Prints a table and writes the figures to dist/bench.json.
+// The benchmark: `npm run bench`. Everything is measured side by side with plain tools, and with what is installed of other
+// engines, in the same run, since machines are noisy and only ratios mean something. Prints each row when it is there;
+// dist/bench.json has the figures, dist/bench.md the table, dist/bench.html the table and the curves.
 //
-//     npm run bench [-- [--only layers|network] [--runs N] [--archive MIB]]
+//     npm run bench [-- [--quick] [--only TOPIC[,TOPIC...]] [--runs N] [--write]]
+//
+// --write puts the table into README.md as well. It installs nothing: what is not there to compare with, it names.
 
-import { writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import minimist from 'minimist';
+import { growthOf } from './fit.js';
+import { benchGrowth } from './growth.js';
+import { benchKilled } from './killed.js';
 import { benchLayers } from './layers.js';
-import type { Measured } from './measure.js';
+import { benchLists } from './lists.js';
+import { machine, toolVersions } from './machine.js';
+import { benchMemory } from './memory.js';
 import { benchNetwork } from './network.js';
+import { benchOutput } from './output.js';
+import { benchParallel } from './parallel.js';
+import { asHtml, asMarkdown, replaceMarked, rowAsText, type Report } from './report.js';
+import { benchRuns } from './runs.js';
+import type { Bench } from './sides.js';
 
-const DEFAULT_RUNS = 5;
-const DEFAULT_ARCHIVE_MIB = 4096;
-
-const flags = minimist<{ only?: string; runs?: number; archive?: number }>(process.argv.slice(2));
-// These make every start of node slower, and mean nothing here.
-for (const name of ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']) Reflect.deleteProperty(process.env, name);
-
-const results: Measured[] = [];
-const report = (measured: Measured): void => {
-  results.push(measured);
-  const { what, ours, theirs, figure, bound } = measured;
-  const verdict = figure <= bound ? 'met' : 'MISSED';
-  console.log(
-    `${what}\n    ${ours}${theirs === '' ? '' : `; ${theirs}`}; ${figure.toFixed(2)} of at most ${bound}: ${verdict}`,
-  );
+const TOPICS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
+  runs: benchRuns,
+  parallel: benchParallel,
+  lists: benchLists,
+  layers: benchLayers,
+  output: benchOutput,
+  memory: benchMemory,
+  killed: benchKilled,
+  network: benchNetwork,
+  growth: benchGrowth,
 };
+const RUNS = { quick: 2, full: 5 };
+const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
 
-const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Linux ${release()}, node ${process.versions.node}`;
-console.log(machine);
-const { only, runs = DEFAULT_RUNS, archive: archiveMiB = DEFAULT_ARCHIVE_MIB } = flags;
-if (only === undefined || only === 'layers') await benchLayers({ runs, archiveMiB }, report);
-if (only === undefined || only === 'network') await benchNetwork({ runs }, report);
-writeFileSync('dist/bench.json', `${JSON.stringify({ machine, results }, null, 2)}\n`);
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: string[]): Promise<number> {
+  const flags = minimist<{ only?: string; runs?: number; quick?: boolean; write?: boolean }>(args, {
+    boolean: ['quick', 'write'],
+    string: ['only'],
+  });
+  const wanted = flags.only?.split(',') ?? Object.keys(TOPICS);
+  const unknown = wanted.filter((name) => !Object.hasOwn(TOPICS, name));
+  if (unknown.length > 0) {
+    console.error(`There is no "${unknown.join(', ')}" to measure: there are ${Object.keys(TOPICS).join(', ')}`);
+    return 2;
+  }
+  // These make every start of node slower, and mean nothing here.
+  for (const name of ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'])
+    Reflect.deleteProperty(process.env, name);
+
+  const size = flags.quick === true ? 'quick' : 'full';
+  const versions = new Set(toolVersions());
+  const absent = new Map<string, string>();
+  const rows: Report['rows'][number][] = [];
+  const curves: Report['curves'][number][] = [];
+  const benchFor = (topic: string): Bench => ({
+    isQuick: size === 'quick',
+    runs: flags.runs ?? RUNS[size],
+    report: (measured) => {
+      rows.push({ topic, ...measured });
+      console.log(rowAsText(measured));
+    },
+    draw: (curve) => {
+      curves.push(curve);
+      for (const { name, points } of curve.series) console.log(`${curve.title}: ${name}: ${growthOf(points).text}`);
+    },
+    present: (version) => versions.add(version),
+    absent: (name, why) => absent.set(name, why),
+  });
+
+  console.log(machine());
+  for (const topic of wanted) {
+    const startedAt = performance.now();
+    await TOPICS[topic]?.(benchFor(topic));
+    console.log(`== ${topic}: ${Math.round((performance.now() - startedAt) / 1000)} s`);
+  }
+  const missing = [...absent].map(([name, why]) => `${name} (${why})`);
+  if (missing.length > 0) console.log(`Not there to compare with: ${missing.join('; ')}`);
+  write({ machine: machine(), versions: [...versions], absent: missing, rows, curves }, flags.write === true);
+  return 0;
+}
+
+function write(report: Report, isForReadme: boolean): void {
+  const growth = report.curves.map((curve) => ({
+    ...curve,
+    series: curve.series.map((series) => ({ ...series, growth: growthOf(series.points) })),
+  }));
+  writeFileSync('dist/bench.json', `${JSON.stringify({ ...report, curves: growth }, null, 2)}\n`);
+  writeFileSync('dist/bench.md', asMarkdown(report));
+  writeFileSync('dist/bench.html', asHtml(report));
+  console.log('Written: dist/bench.json, dist/bench.md, dist/bench.html');
+  if (isForReadme) writeFileSync(README, replaceMarked(readFileSync(README, 'utf8'), asMarkdown(report)));
+}

@@ -3,63 +3,63 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TestDaemon } from '../harness.js';
+import type { TestDaemon } from '../harness.js';
 import { entry } from '../archive/tar-builder.js';
 import { debianFile, writeDebianShape } from './debian-shape.js';
-import { inTurn, median, ms, type Measured } from './measure.js';
+import { duration, figuresInTurn, median, type Action } from './measure.js';
+import { callPeer, type Command, type Peer } from './peer.js';
+import { withSides, type Bench, type Sides } from './sides.js';
 
 const MIB = 1024 * 1024;
 
-/** How much is done. */
-export interface LayersOptions {
-  runs: number;
-  /** of the archive that the memory is measured with, in MiB */
-  archiveMiB: number;
-}
+/** Of the archive that the memory is measured with. */
+const ARCHIVE_MIB = { quick: 512, full: 4096 };
 
-/** Measures everything about layers, and prints each result when it is there. */
-export async function benchLayers(options: LayersOptions, report: (measured: Measured) => void): Promise<void> {
-  const daemon = await TestDaemon.start();
-  try {
-    const archive = join(daemon.directory, 'debian.tar');
+/** See the head of the file. */
+export async function benchLayers(bench: Bench): Promise<void> {
+  await withSides(bench, async (sides) => {
+    const archive = join(sides.daemon.directory, 'debian.tar');
     writeDebianShape(archive);
-    await importing(daemon, archive, options, report);
-    await memory(daemon, options, report);
-    await diffing(daemon, options, report);
-    await committing(daemon, options, report);
-  } finally {
-    await daemon.close();
-  }
+    await importing(bench, sides, archive);
+    await memory(bench, sides.daemon);
+    await diffing(bench, sides);
+    await committing(bench, sides);
+  });
 }
 
-async function importing(
-  daemon: TestDaemon,
-  archive: string,
-  { runs }: LayersOptions,
-  report: (measured: Measured) => void,
-): Promise<void> {
+async function importing(bench: Bench, { daemon, docker, podman }: Sides, archive: string): Promise<void> {
+  const { runs } = bench;
   const { host, port } = daemon.tcp;
   // Each import is of another archive, or the layer would be there already: one file more in front.
-  const stream = (run: number): string => `{ printf %s '${extraFile(run)}' | base64 -d; cat '${archive}'; }`;
+  const stream = (run: number | string): string => `{ printf %s '${extraFile(run)}' | base64 -d; cat '${archive}'; }`;
   const plain = join(daemon.directory, 'plain');
   mkdirSync(plain);
   await shell(`cat '${archive}' >/dev/null`);
-  const took = await inTurn(
+  const plainTools = (run: number | string): string =>
+    `mkdir '${plain}/${run}'; ${stream(run)} | tee >(sha256sum >/dev/null) | tar -x -C '${plain}/${run}'`;
+  const took = await figuresInTurn<string>(
     {
-      ours: (run) => shell(`{ echo '["put","debian"]'; ${stream(run)}; } | nc -N ${host} ${port} >/dev/null`),
-      theirs: (run) =>
-        shell(`mkdir '${plain}/${run}'; ${stream(run)} | tee >(sha256sum >/dev/null) | tar -x -C '${plain}/${run}'`),
+      ours: settled((run) => shell(`{ echo '["put","debian"]'; ${stream(run)}; } | nc -N ${host} ${port} >/dev/null`)),
+      plain: settled((run) => shell(plainTools(run))),
+      synced: settled((run) => shell(`${plainTools(`${run}-synced`)}; sync -f '${plain}'`)),
+      ...each([docker, podman], (peer) =>
+        settled((run) => shell(`${stream(run)} | "$@" >/dev/null`, peer.command('import', '-', 'debian'))),
+      ),
     },
     runs,
   );
-  report({
+  const tools = 'tee >(sha256sum) | tar -x';
+  const synced = 'with sync -f behind it';
+  bench.report({
     what: 'import of a 200 MB tree in 6,800 entries',
-    ours: ms(took.ours),
-    theirs: `tee >(sha256sum) | tar -x: ${ms(took.theirs)}`,
-    figure: took.ours / took.theirs,
-    bound: 1.3,
+    unit: 'ms',
+    ours: took['ours'] ?? NaN,
+    beside: { [tools]: took['plain'], [synced]: took['synced'], docker: took['docker'], podman: took['podman'] },
+    // Ours is on the disk when the caller is told.
+    against: [{ to: tools, bound: 1.3 }, { to: synced }],
   });
 
   const importUnderWay = shell(`{ echo '["put","debian"]'; ${stream(runs)}; } | nc -N ${host} ${port} >/dev/null`);
@@ -70,20 +70,17 @@ async function importing(
     await daemon.call('ps');
     latencies.push(performance.now() - startedAt);
   } while (!(await Promise.race([ended, sleep(5, false)])));
-  report({
-    what: 'ps while that goes on (median)',
-    ours: `${ms(median(latencies))}, slowest of ${latencies.length} ${ms(Math.max(...latencies))}`,
-    theirs: '',
-    figure: median(latencies),
-    bound: 20,
+  bench.report({
+    what: '`ps` while that goes on',
+    unit: 'ms',
+    ours: median(latencies),
+    against: [{ bound: 20 }],
+    note: `slowest of ${latencies.length}: ${Math.max(...latencies).toFixed(0)} ms`,
   });
 }
 
-async function memory(
-  daemon: TestDaemon,
-  { archiveMiB }: LayersOptions,
-  report: (measured: Measured) => void,
-): Promise<void> {
+async function memory(bench: Bench, daemon: TestDaemon): Promise<void> {
+  const archiveMiB = ARCHIVE_MIB[bench.isQuick ? 'quick' : 'full'];
   const { host, port } = daemon.tcp;
   const size = archiveMiB * MIB;
   const header = entry({ name: 'large', size, content: '' }).subarray(0, 512).toString('base64');
@@ -92,77 +89,103 @@ async function memory(
     `{ echo '["put","large"]'; printf %s '${header}' | base64 -d; ${content}; head -c 1024 /dev/zero; } | nc -N ${host} ${port} >/dev/null`,
   );
   const peakMB = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1000;
-  report({
+  bench.report({
     what: `resident memory of the daemon, at its peak, after an archive of ${archiveMiB} MiB`,
-    ours: `${peakMB.toFixed(0)} MB`,
-    theirs: '',
-    figure: peakMB,
-    bound: 150,
+    unit: 'MB',
+    ours: peakMB,
+    against: [{ bound: 150 }],
   });
 }
 
-async function diffing(
-  daemon: TestDaemon,
-  { runs }: LayersOptions,
-  report: (measured: Measured) => void,
-): Promise<void> {
+async function diffing(bench: Bench, { daemon, docker, podman }: Sides): Promise<void> {
   const changed = Array.from({ length: 1000 }, (_, i) => debianFile(i * 5));
   const change = 'for name; do echo x >> "/$name"; done';
-  const id = (await daemon.call('run', 'debian', '/bin/sh', '-c', change, 'sh', ...changed)).trim();
+  const words = ['debian', '/bin/sh', '-c', change, 'sh', ...changed];
+  const id = (await daemon.call('run', ...words)).trim();
   assert.equal(await daemon.stopped(id), '0');
   const rw = join(daemon.directory, 'containers', id, 'rw');
   const diff = async (): Promise<void> => {
     const files = (await daemon.call('diff', id)).split('\n').filter((line) => line.includes('/file-'));
     assert.equal(files.length, 1000);
   };
-  const took = await inTurn({ ours: diff, theirs: () => shell(`find '${rw}' >/dev/null`) }, runs * 4);
-  report({
+  for (const peer of [docker, podman]) {
+    if (peer !== undefined) await callPeer(peer, ['run', '--name', 'changed', '--network', 'none', ...words]);
+  }
+  const took = await figuresInTurn<string>(
+    {
+      ours: () => duration(diff),
+      find: () => duration(() => shell(`find '${rw}' >/dev/null`)),
+      ...each([docker, podman], (peer) => () => duration(() => callPeer(peer, ['diff', 'changed']))),
+    },
+    bench.runs * 4,
+  );
+  bench.report({
     what: 'diff of 1,000 changed files',
-    ours: ms(took.ours),
-    theirs: `find: ${ms(took.theirs)}`,
-    figure: took.ours,
-    bound: 40,
+    unit: 'ms',
+    ours: took['ours'] ?? NaN,
+    beside: { find: took['find'], docker: took['docker'], podman: took['podman'] },
+    against: [{ bound: 40 }],
   });
 }
 
-async function committing(
-  daemon: TestDaemon,
-  { runs }: LayersOptions,
-  report: (measured: Measured) => void,
-): Promise<void> {
-  const id = (
-    await daemon.call('run', 'base', '/bin/dd', 'if=/dev/urandom', 'of=/data/large', 'bs=1M', 'count=200')
-  ).trim();
+async function committing(bench: Bench, { daemon, docker, podman }: Sides): Promise<void> {
+  const words = ['base', '/bin/dd', 'if=/dev/urandom', 'of=/data/large', 'bs=1M', 'count=200'];
+  const id = (await daemon.call('run', ...words)).trim();
   assert.equal(await daemon.stopped(id), '0');
   const rw = join(daemon.directory, 'containers', id, 'rw');
-  const took = await inTurn(
+  for (const peer of [docker, podman]) {
+    if (peer !== undefined) await callPeer(peer, ['run', '--name', 'large', '--network', 'none', ...words]);
+  }
+  const took = await figuresInTurn<string>(
     {
-      ours: async (run) => {
+      ours: settled(async (run) => {
         // Something new each time, or the layer would be there already.
         assert.equal(await daemon.callWith(`${run}`, 'write', id, '/data/run'), '');
         assert.match(await daemon.call('commit', id, 'committed'), /^committed:/);
-      },
-      theirs: () => shell(`tar -C '${rw}' -c . | sha256sum >/dev/null`),
+      }),
+      tar: settled(() => shell(`tar -C '${rw}' -c . | sha256sum >/dev/null`)),
+      ...each([docker, podman], (peer) => settled(() => callPeer(peer, ['commit', 'large', 'committed']))),
     },
-    runs,
+    bench.runs,
   );
-  report({
+  bench.report({
     what: 'commit of a change of 200 MiB',
-    ours: ms(took.ours),
-    theirs: `tar -c | sha256sum: ${ms(took.theirs)}`,
-    figure: took.ours / took.theirs,
-    bound: 1.5,
+    unit: 'ms',
+    ours: took['ours'] ?? NaN,
+    beside: { 'tar -c | sha256sum': took['tar'], docker: took['docker'], podman: took['podman'] },
+    against: [{ to: 'tar -c | sha256sum', bound: 1.5 }],
   });
 }
 
-/** A file for the beginning of an archive, in base64. */
-function extraFile(run: number): string {
-  return entry({ name: 'run', content: `${run}` }).toString('base64');
+/** How long that takes when nothing of what was done before is still to be written to the disk: in milliseconds. */
+function settled(action: Action<unknown>): Action<number> {
+  return async (run) => {
+    await shell(`sync -f '${tmpdir()}'`);
+    return duration(() => action(run));
+  };
 }
 
-function shell(script: string): Promise<void> {
+/** What each engine that is there does, by its name. */
+function each(
+  peers: readonly (Peer | undefined)[],
+  action: (peer: Peer) => Action<number>,
+): Record<string, Action<number>> {
+  return Object.fromEntries(peers.flatMap((peer) => (peer === undefined ? [] : [[peer.name, action(peer)]])));
+}
+
+/** A file for the beginning of an archive, in base64. */
+function extraFile(run: number | string): string {
+  return entry({ name: 'number', content: `${run}` }).toString('base64');
+}
+
+/** With the words of `command`, where there is one, as its arguments. */
+function shell(script: string, command?: Command): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-c', `set -o pipefail; ${script}`], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const words = command === undefined ? [] : [command.file, ...command.args];
+    const child = spawn('bash', ['-c', `set -o pipefail; ${script}`, 'bash', ...words], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: command?.env ?? process.env,
+    });
     child.once('error', reject);
     child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(`"${script}" ended with ${code}`))));
   });

@@ -8,10 +8,12 @@
 
 import assert from 'node:assert/strict';
 import { TestDaemon } from '../harness.js';
-import { bareLxc } from './bare-lxc.js';
+import { bareLxc } from './bare.js';
 import { BenchDocker } from './docker.js';
 import { IptablesCalls } from './iptables-calls.js';
-import { duration, figuresInTurn, inTurn, ms, type Measured } from './measure.js';
+import { duration, figuresInTurn, inParallel, type Measured } from './measure.js';
+import { runClients, runMany } from './parallel.js';
+import { callPeer } from './peer.js';
 import { sender, throughput } from './throughput.js';
 
 const PARALLEL = 50;
@@ -36,8 +38,7 @@ try {
   await startToExit();
   await iptablesCalls();
   const docker = await BenchDocker.start();
-  if (docker === undefined) console.log('docker is not here to compare with');
-  else await besideDocker(docker).finally(() => docker.close());
+  if (docker !== undefined) await besideDocker(docker).finally(() => docker.close());
 } finally {
   await daemon.close();
 }
@@ -58,22 +59,20 @@ async function startToExit(): Promise<void> {
   for (let run = 0; run < WARM_UP; run++) await ours();
   const took = await figuresInTurn({ ours, theirs: bare }, runs * 8);
   report({
-    what: 'attached run of /bin/true with an address on the bridge, start to exit',
-    ours: ms(took.ours),
-    theirs: `mount, lxc-start with the same configuration, umount: ${ms(took.theirs)}`,
-    figure: took.ours / took.theirs,
-    bound: 1.3,
+    what: 'attached run of /bin/true with an address on the bridge, raw wire',
+    unit: 'ms',
+    ours: took.ours ?? NaN,
+    beside: { 'mount, lxc-start, umount': took.theirs },
+    against: [{ to: 'mount, lxc-start, umount', bound: 1.3 }],
   });
 }
 
 async function iptablesCalls(): Promise<void> {
-  const without = await calls.during(() => runMany(PUBLISHING));
   report({
     what: `calls of iptables for ${PUBLISHING} containers that publish nothing`,
-    ours: String(without),
-    theirs: '',
-    figure: without,
-    bound: 0,
+    unit: 'calls',
+    ours: await calls.during(() => runMany(daemon, PUBLISHING)),
+    against: [{ bound: 0 }],
   });
   const ids: string[] = [];
   const toStart = await calls.during(() =>
@@ -87,10 +86,10 @@ async function iptablesCalls(): Promise<void> {
   );
   report({
     what: `calls of iptables for ${PUBLISHING} containers that publish a port, started at once and removed at once`,
-    ours: `${toStart} and ${toEnd}`,
-    theirs: '',
-    figure: toStart + toEnd,
-    bound: PUBLISHING,
+    unit: 'calls',
+    ours: toStart + toEnd,
+    against: [{ bound: PUBLISHING }],
+    note: `${toStart} and ${toEnd}`,
   });
 }
 
@@ -100,27 +99,21 @@ async function besideDocker(docker: BenchDocker): Promise<void> {
 }
 
 async function manyAtOnce(docker: BenchDocker): Promise<void> {
-  const took = await inTurn(
+  const took = await figuresInTurn(
     {
-      ours: () => runMany(PARALLEL),
-      client: async () => {
-        const results = await inParallel(PARALLEL, () => daemon.tsdock(['run', 'base', '/bin/true']));
-        assert.ok(results.every(({ status }) => status === 0));
-        await removeAll();
-      },
-      theirs: async () => {
-        await inParallel(PARALLEL, () => docker.call('run', '--rm', 'base', '/bin/true'));
-      },
+      wire: () => duration(() => runMany(daemon, PARALLEL)),
+      client: () => runClients(daemon, PARALLEL),
+      docker: () => duration(() => inParallel(PARALLEL, () => callPeer(docker, ['run', '--rm', 'base', '/bin/true']))),
     },
     Math.ceil(runs / 2),
   );
-  for (const side of ['ours', 'client'] as const) {
+  for (const side of ['wire', 'client'] as const) {
     report({
-      what: `${PARALLEL} containers at once, ${side === 'ours' ? 'raw wire' : 'by the client'}, run to removed`,
-      ours: ms(took[side]),
-      theirs: `docker run --rm on its bridge: ${ms(took.theirs)}`,
-      figure: took[side] / took.theirs,
-      bound: 1,
+      what: `${PARALLEL} containers on the bridge at once, ${side === 'wire' ? 'raw wire' : 'by the client'}, run to removed`,
+      unit: 'ms',
+      ours: took[side] ?? NaN,
+      beside: { 'docker run --rm': took.docker },
+      against: [{ to: 'docker run --rm', bound: 1 }],
     });
   }
 }
@@ -128,38 +121,20 @@ async function manyAtOnce(docker: BenchDocker): Promise<void> {
 async function sending(docker: BenchDocker): Promise<void> {
   const gateway = (route: string): string => /default via (\S+)/.exec(route)?.[1] ?? '';
   const ourHost = gateway(await daemon.call('run', '-a', 'base', '/bin/ip', 'route'));
-  const theirHost = gateway(await docker.call('run', '--rm', 'base', '/bin/ip', 'route'));
+  const theirHost = gateway(await callPeer(docker, ['run', '--rm', 'base', '/bin/ip', 'route']));
   const speed = await figuresInTurn(
     {
       ours: () => throughput([], () => daemon.call('run', '-a', 'base', ...sender(ourHost))),
-      theirs: () => throughput(docker.enter, () => docker.call('run', '--rm', 'base', ...sender(theirHost))),
+      theirs: () => throughput(docker.enter, () => callPeer(docker, ['run', '--rm', 'base', ...sender(theirHost)])),
     },
     runs * 3,
   );
   report({
     what: 'throughput from a container to its host',
-    ours: `${speed.ours.toFixed(0)} MB/s`,
-    theirs: `docker's bridge: ${speed.theirs.toFixed(0)} MB/s`,
-    // Both go the same way through the kernel: what is more than 1 is noise, up to a tenth of it here.
-    figure: speed.theirs / speed.ours,
-    bound: 1.1,
+    unit: 'MB/s',
+    ours: speed.ours ?? NaN,
+    beside: { "docker's bridge": speed.theirs },
+    // Both go the same way through the kernel: what is less than 1 is noise, up to a tenth of it here.
+    against: [{ to: "docker's bridge", bound: 0.9, isLeast: true }],
   });
-}
-
-/** Runs that many at once over the raw wire, to their ends, and removes them. */
-async function runMany(count: number): Promise<void> {
-  await inParallel(count, async () => {
-    const id = (await daemon.call('run', 'base', '/bin/true')).trim();
-    assert.equal(await daemon.stopped(id), '0');
-    assert.equal(await daemon.call('rm', id), '');
-  });
-}
-
-async function removeAll(): Promise<void> {
-  const ids = (await daemon.call('ps', '-a', '-q')).split('\n').filter(Boolean);
-  assert.equal(await daemon.call('rm', ...ids), '');
-}
-
-function inParallel<T>(count: number, action: (at: number) => Promise<T>): Promise<T[]> {
-  return Promise.all(Array.from({ length: count }, (_, at) => action(at)));
 }
