@@ -74,19 +74,25 @@ async function main(args: string[]): Promise<number> {
     absent: (name, why) => absent.set(name, why),
   });
 
-  console.log(machine());
+  const found = machine(); // at the start: later the load is its own
+  console.log(found);
+  const missing = (): string[] => [...absent].map(([name, why]) => `${name} (${why})`);
   for (const topic of wanted) {
     const startedAt = performance.now();
     await TOPICS[topic]?.(benchFor(topic));
     console.log(`== ${topic}: ${Math.round((performance.now() - startedAt) / 1000)} s`);
+    // After each, so that what is found is kept where a later one fails.
+    write({ machine: found, versions: [...versions], absent: missing(), rows, curves });
   }
-  const missing = [...absent].map(([name, why]) => `${name} (${why})`);
-  if (missing.length > 0) console.log(`Not there to compare with: ${missing.join('; ')}`);
-  write({ machine: machine(), versions: [...versions], absent: missing, rows, curves }, flags.write === true);
+  if (absent.size > 0) console.log(`Not there to compare with: ${missing().join('; ')}`);
+  console.log('Written: dist/bench.json, dist/bench.md, dist/bench.html');
+  if (flags.write === true) {
+    writeFileSync(README, replaceMarked(readFileSync(README, 'utf8'), readFileSync('dist/bench.md', 'utf8')));
+  }
   return 0;
 }
 
-function write(report: Report, isForReadme: boolean): void {
+function write(report: Report): void {
   const growth = report.curves.map((curve) => ({
     ...curve,
     series: curve.series.map((series) => ({ ...series, growth: growthOf(series.points) })),
@@ -94,6 +100,4 @@ function write(report: Report, isForReadme: boolean): void {
   writeFileSync('dist/bench.json', `${JSON.stringify({ ...report, curves: growth }, null, 2)}\n`);
   writeFileSync('dist/bench.md', asMarkdown(report));
   writeFileSync('dist/bench.html', asHtml(report));
-  console.log('Written: dist/bench.json, dist/bench.md, dist/bench.html');
-  if (isForReadme) writeFileSync(README, replaceMarked(readFileSync(README, 'utf8'), asMarkdown(report)));
 }

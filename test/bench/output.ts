@@ -14,7 +14,7 @@ import { withSides, type Bench } from './sides.js';
 
 const LINE = `${'0123456789abcdef'.repeat(4).slice(0, 63)}\n`;
 const FILE_BYTES = 32 * 1024 * 1024;
-const TIMES = { quick: 4, full: 16 };
+const TIMES = { quick: 4, full: 8 };
 
 /** See the head of the file. */
 export async function benchOutput(bench: Bench): Promise<void> {
