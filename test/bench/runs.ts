@@ -55,7 +55,7 @@ async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides): Pro
     bench.runs * 3,
   );
   bench.report({
-    what: 'the same by the client',
+    what: 'attached run of /bin/true by the client',
     unit: 'ms',
     ours: took['ours'] ?? NaN,
     beside: { 'docker run --rm': took['docker'], 'podman run --rm': took['podman'] },
