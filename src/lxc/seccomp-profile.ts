@@ -5,10 +5,12 @@
 //
 // 2013: none
 
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../util/atomic-file.js';
+import { errorMessage } from '../util/errors.js';
 import { readLxcTemplate } from '../util/program-files.js';
+import { readRegularFile } from '../util/regular-file.js';
+import { setAside } from '../util/set-aside.js';
 
 /**
  * The name of the file in the data directory.
@@ -20,11 +22,16 @@ export const SECCOMP_PROFILE = 'lxc.seccomp';
 
 const TEMPLATE = 'lxc-2.1.seccomp';
 
-/** Writes the profile into `folder`, unless it is there as it should be. Resolves with its path. */
-export async function placeSeccompProfile(folder: string): Promise<string> {
+/** Writes the profile into `folder`, unless it is there as it should be; what is no file is set aside, and told. Resolves with its path. */
+export async function placeSeccompProfile(folder: string, log: (line: string) => void): Promise<string> {
   const path = join(folder, SECCOMP_PROFILE);
   const wanted = await readLxcTemplate(TEMPLATE);
-  const found = await readFile(path, 'utf8').catch(() => undefined); // whatever it is, it is put right
+  let found: string | undefined;
+  try {
+    found = readRegularFile(path);
+  } catch (error) {
+    log(`${await setAside(path)} was ${path}, which cannot be used: ${errorMessage(error)}`);
+  }
   if (found !== wanted) await writeFileAtomically(path, wanted, 0o644);
   return path;
 }

@@ -79,7 +79,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     containersPath: directory.containers,
     layersPath: images.layers.path,
     driver,
-    lxc: readLxcMachine(lxc, await placeSeccompProfile(directory.root)),
+    lxc: readLxcMachine(lxc, await placeSeccompProfile(directory.root, log)),
     network,
     poller,
     logMaxBytes,

@@ -37,7 +37,7 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     containersPath: join(directory, 'containers'),
     layersPath: images.layers.path,
     driver,
-    lxc: readLxcMachine(await lxcVersion(), await placeSeccompProfile(directory)),
+    lxc: readLxcMachine(await lxcVersion(), await placeSeccompProfile(directory, () => undefined)),
     network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined }),
     poller,
     logMaxBytes: 0,

@@ -25,7 +25,7 @@ interface Found {
 
 /** How long what is on its way may take until all is right, in milliseconds. */
 const SETTLE_MS = 5_000;
-const ROOT_NAMES = /^(tsdock\.lock|images|containers|network\.json)$/;
+const ROOT_NAMES = /^(tsdock\.lock|images|containers|network\.json|lxc\.seccomp)$/;
 const IMAGES_NAMES = /^(index\.json|layers|overlay)$/;
 const CONTAINER_NAMES =
   /^(config\.json|userdata\.json|config\.lxc|lxc\.log|\w+-(stdout|stderr|order)\.log|rootfs|rw|rw\.driver|work|vfs\.manifest|hosts|hostname|resolv\.conf|network\.json)$/;
