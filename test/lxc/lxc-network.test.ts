@@ -10,6 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { writeEtcFiles } from '../../src/container/etc-files.js';
 import { containerInit } from '../../src/lxc/container-init.js';
+import { processArguments } from '../../src/linux/process.js';
 import { placeSeccompProfile } from '../../src/lxc/seccomp-profile.js';
 import { lxcConfig, readLxcMachine, type LxcNetwork, type OwnFile } from '../../src/lxc/lxc-config.js';
 import { readLxcExit, type LxcExit } from '../../src/lxc/lxc-log.js';
@@ -207,7 +208,7 @@ async function makeMachine(t: TestContext): Promise<Machine> {
     },
     initOf: async ({ pid = 0 }) => {
       const isProgram = (init: number | undefined): boolean =>
-        init !== undefined && readFileSync(`/proc/${init}/comm`, 'utf8') === 'cat\n';
+        init !== undefined && processArguments(init)[0] === '/bin/cat';
       await until(() => isProgram(containerInit(pid)), 'the program runs');
       return containerInit(pid) ?? 0;
     },
