@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { containerInit, waitForProgram } from '../../src/lxc/container-init.js';
@@ -170,7 +170,9 @@ test('the root unmounted by hand: the running program goes on to its own end, an
   const rootfs = join(folderOf(daemon, id), 'rootfs');
   execFileSync('umount', ['-l', rootfs]);
   assert.match(await daemon.call('ps'), new RegExp(`^${id} .* Up `, 'm'));
-  writeFileSync(`/proc/${init(daemon, id)}/root/go`, 'gone on\n');
+  const inside = `/proc/${init(daemon, id)}/root`;
+  writeFileSync(`${inside}/going`, 'gone on\n'); // it goes on as soon as there is a file of that name, full or not
+  renameSync(`${inside}/going`, `${inside}/go`);
   assert.equal(await daemon.call('wait', id), '6\n');
   assert.equal(await daemon.call('logs', id), 'gone on\n');
   await until(() => mountsBelow(daemon.directory).length === 0, 'nothing is mounted');
