@@ -97,7 +97,7 @@ test('attach -i takes a shell over, and SIGTERM to the client restores the termi
 
 function pidOf(command: string): number | undefined {
   try {
-    const [first] = execFileSync('pgrep', ['-f', `^[^ ]*node .*${command}`])
+    const [first] = execFileSync('pgrep', ['-f', `^[^ ]*(node .*|tsdock )${command}`])
       .toString()
       .trim()
       .split('\n');
