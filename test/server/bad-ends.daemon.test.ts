@@ -5,36 +5,16 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { containerInit, waitForProgram } from '../../src/lxc/container-init.js';
 import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
-import { TestMachine } from '../network/test-machine.js';
-import { cgroupsOf, mountsBelow, processesOf, TestDaemon, until, type TestDaemonOptions } from '../harness.js';
+import { startDaemon, startMachine } from '../daemon-of-test.js';
+import { cgroupsOf, mountsBelow, processesOf, TestDaemon, until } from '../harness.js';
 
 const DEADLINE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const SHIFTED_CLOCK = new URL('shifted-clock.js', import.meta.url).href;
-
-async function startDaemon(t: TestContext, options: TestDaemonOptions = {}): Promise<TestDaemon> {
-  const daemon = await TestDaemon.start(options);
-  t.after(() => daemon.close());
-  return daemon;
-}
-
-/** A daemon with a network, on a machine of its own. */
-async function startMachine(t: TestContext): Promise<{ machine: TestMachine; daemon: TestDaemon }> {
-  const machine = await TestMachine.start();
-  const daemon = await TestDaemon.start({ network: machine });
-  t.after(async () => {
-    try {
-      await daemon.close();
-    } finally {
-      await machine.close();
-    }
-  });
-  return { machine, daemon };
-}
 
 /** Starts a container, and waits until its program runs. */
 async function run(daemon: TestDaemon, ...words: string[]): Promise<string> {

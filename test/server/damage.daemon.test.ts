@@ -15,11 +15,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 import { findAside } from '../../src/util/set-aside.js';
-import { TestMachine } from '../network/test-machine.js';
-import { TestDaemon, until, type TestDaemonOptions } from '../harness.js';
+import { startDaemon, startMachine } from '../daemon-of-test.js';
+import { TestDaemon, until } from '../harness.js';
 
 /** What may lie in the place of a file. */
 const IN_ITS_PLACE: Readonly<Record<string, (path: string) => void>> = {
@@ -41,26 +41,6 @@ const IN_ITS_PLACE: Readonly<Record<string, (path: string) => void>> = {
 function put(path: string, make: () => void): void {
   rmSync(path, { force: true });
   make();
-}
-
-async function startDaemon(t: TestContext, options: TestDaemonOptions = {}): Promise<TestDaemon> {
-  const daemon = await TestDaemon.start(options);
-  t.after(() => daemon.close());
-  return daemon;
-}
-
-/** A daemon with a network, on a machine of its own. */
-async function startMachine(t: TestContext): Promise<{ machine: TestMachine; daemon: TestDaemon }> {
-  const machine = await TestMachine.start();
-  const daemon = await TestDaemon.start({ network: machine });
-  t.after(async () => {
-    try {
-      await daemon.close();
-    } finally {
-      await machine.close();
-    }
-  });
-  return { machine, daemon };
 }
 
 /** Starts the daemon again, with what `damage` does to its files in between. What its log says of that. */
