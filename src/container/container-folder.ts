@@ -12,11 +12,20 @@ import { kindOf } from '../util/regular-file.js';
 import { isPathTaken, nameBeforeAside, setAside } from '../util/set-aside.js';
 import { FIFO_NAMES } from './streams.js';
 
+/**
+ * An empty file in a container's folder, from its beginning until all that `create` wrote is on the disk: with it, damage is
+ * that of a power cut, and nobody was told of the container.
+ */
+export const UNSYNCED = 'unsynced';
+
 /** The name of a container's folder. */
 const ID = /^[0-9a-f]{8}$/;
 /** Whoever reads these finds out what they are, and what can be known without them. */
 const READ_WITH_CARE: readonly string[] = ['config.json', 'userdata.json', 'network.json', 'rw.driver'];
-const FILES: readonly string[] = 'config.lxc lxc.log vfs.manifest frozen signal hosts hostname resolv.conf'.split(' ');
+const FILES: readonly string[] = [
+  ...'config.lxc lxc.log vfs.manifest frozen signal hosts hostname resolv.conf'.split(' '),
+  UNSYNCED,
+];
 const FOLDERS: readonly string[] = ['rootfs', 'rw', 'work', 'rw.next'];
 
 /**

@@ -5,12 +5,13 @@
 //
 // 2013: container.go, Container
 
-import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
 import { layerPaths } from '../filesystem/layer-paths.js';
+import { FORM_FILE } from '../filesystem/rw.js';
 import { onceFilesAreLeft } from '../linux/open-files.js';
 import type { SignalName } from '../linux/process.js';
 import type { WindowSize } from '../linux/pty.js';
@@ -19,10 +20,10 @@ import { waitForProgram } from '../lxc/container-init.js';
 import type { ProcessId } from '../lxc/lxc-start.js';
 import {
   NotSyncedError,
-  renameDurably,
+  syncPath,
   temporaryName,
   writeFileAtomically,
-  writeNewFile,
+  writeFileUnsynced,
 } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { goMarshal, type GoValue } from '../util/go-json.js';
@@ -30,6 +31,7 @@ import { goTime, goTimeMs, ZERO_TIME } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import { configFromJSON, configToJSON, type Config } from './config.js';
 import { CONTAINER_FILE_MODE, objectIn, withUnknownKeys, type JsonObject } from './container-file.js';
+import { UNSYNCED } from './container-folder.js';
 import { thawLeftover } from './freezing.js';
 import type { Holder } from './holder.js';
 import { LogStore } from './log-store.js';
@@ -100,6 +102,8 @@ export class Container {
   /** what is done to the stopped container: a start waits for it */
   #handling: Promise<unknown> = Promise.resolve();
   #isRetired = false;
+  /** what `create` has written may not be on the disk yet */
+  #isUnsynced = false;
 
   private constructor(runtime: Runtime, root: string, json: JsonObject, userData: JsonObject) {
     const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
@@ -124,8 +128,9 @@ export class Container {
   }
 
   /**
-   * Makes the folder of a new container, all at once: it is there whole or not at all. `network`, for its first run, is
-   * its own from then on. 2013: createContainer (and CreateContainer, which set the user data afterwards)
+   * Makes the folder of a new container, all at once: it is there whole or not at all. The disk is waited for by the first
+   * `save` only, before anybody is told of the container. `network`, for its first run, is its own from then on.
+   * 2013: createContainer (and CreateContainer, which set the user data afterwards)
    */
   static async create(
     runtime: Runtime,
@@ -140,18 +145,18 @@ export class Container {
     const created = new Container(runtime, root, json, userData);
     const temporary = join(runtime.containersPath, temporaryName(id));
     try {
-      await mkdir(temporary, { mode: 0o700 });
-      await Promise.all([
-        writeNewFile(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE),
-        writeNewFile(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE),
-      ]);
-      await renameDurably(temporary, root);
+      mkdirSync(temporary, { mode: 0o700 });
+      writeFileUnsynced(join(temporary, UNSYNCED), '', 0o600);
+      writeFileUnsynced(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE);
+      writeFileUnsynced(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE);
+      created.filesystem.layOut(temporary);
+      renameSync(temporary, root);
     } catch (error) {
-      // Also where it has its name already. What cannot be removed now is removed at the next start.
-      const made = error instanceof NotSyncedError ? root : temporary;
-      await rm(made, { recursive: true, force: true }).catch(() => undefined);
+      // What cannot be removed now is removed at the next start.
+      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
       throw new Error(`Cannot make ${root}: ${errorMessage(error)}`, { cause: error });
     }
+    created.#isUnsynced = true;
     created.#reserved = network;
     step('create', 'container.go, createContainer', () => ({ root, layers: created.filesystem.layerIds }));
     return created;
@@ -164,6 +169,7 @@ export class Container {
   static async load(runtime: Runtime, root: string, lxcStartPid?: number): Promise<Container> {
     const { json, userData, isNew } = await readContainer(runtime, root, lxcStartPid);
     const container = new Container(runtime, root, json, userData);
+    container.#isUnsynced = existsSync(join(root, UNSYNCED));
     if (isNew) await container.save();
     return container;
   }
@@ -338,7 +344,10 @@ export class Container {
   /** Writes config.json. Saves of one container happen one after the other. 2013: Container.save */
   save(): Promise<void> {
     const save = async (): Promise<void> => {
-      await writeFileAtomically(join(this.root, 'config.json'), this.#configText(), CONTAINER_FILE_MODE);
+      const written = writeFileAtomically(join(this.root, 'config.json'), this.#configText(), CONTAINER_FILE_MODE);
+      await Promise.all([written, ...this.#unsynced.map(syncPath)]);
+      if (this.#isUnsynced) rmSync(join(this.root, UNSYNCED), { force: true });
+      this.#isUnsynced = false;
       step('save', 'container.go, Container.save', () => ({ id: this.id, state: this.state.toString() }));
     };
     const saved = this.#saving.then(save);
@@ -414,7 +423,7 @@ export class Container {
     this.#reserved = undefined;
     await this.#runtime.starts.take(async () => {
       this.#run = await Run.start(this, this.#runtime, network, window);
-      if (this.#run !== undefined) await this.#record(this.#run);
+      if (this.#run !== undefined) await this.#record();
     });
   }
 
@@ -464,19 +473,25 @@ export class Container {
     while (this.state.isRunning && !this.signal(signal) && performance.now() < deadline) await sleep(RETRY_MS);
   }
 
-  /** A run has begun: keeps its streams and its state safe from the end of this daemon. What cannot be kept is ended. */
-  async #record(run: Run): Promise<void> {
-    // A power cut ends the run anyway.
-    const save = this.save().catch((error: unknown) => {
-      if (!(error instanceof NotSyncedError)) throw error;
-      this.#runtime.log(`container ${this.id}: ${errorMessage(error)}`);
-    });
+  /** A run has begun: puts it on record. What cannot be put there is ended. */
+  async #record(): Promise<void> {
     try {
-      await Promise.all([save, run.stdio.hold()]);
+      await this.save();
     } catch (error) {
+      if (error instanceof NotSyncedError) {
+        this.#runtime.log(`container ${this.id}: ${errorMessage(error)}`); // a power cut ends the run anyway
+        return;
+      }
       await onceFilesAreLeft(() => this.kill()); // else it would run on, and the next daemon not know of it
       throw error;
     }
+  }
+
+  /** What `create` has made and is not on the disk, but for config.json and the names in its folder. */
+  get #unsynced(): string[] {
+    if (!this.#isUnsynced) return [];
+    const files = ['userdata.json', FORM_FILE].map((name) => join(this.root, name)).filter((path) => existsSync(path));
+    return [...files, dirname(this.root)];
   }
 
   #configText(): string {

@@ -18,6 +18,7 @@ import { Turns } from '../util/turns.js';
 import { Container, type NewContainer } from './container.js';
 import { checkContainerFolder } from './container-folder.js';
 import { Holder } from './holder.js';
+import { wasCutAtCreation } from './recover.js';
 import { allocateNetwork } from './networking.js';
 import type { RunningContainer, Runtime } from './runtime.js';
 import { hasFifos } from './stdio.js';
@@ -50,17 +51,7 @@ export class Docker {
   static async open(runtime: Omit<Runtime, 'running' | 'starts'>): Promise<Docker> {
     const docker = new Docker(runtime);
     await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
-    await removeTemporaries(runtime.containersPath, async (left) => {
-      // One that cannot be removed is no reason not to start.
-      try {
-        const id = idIn(basename(left));
-        if (id !== undefined) await removeCgroups(id); // a daemon was killed before it came to that
-        await removeTree(left);
-        runtime.log(`removed unfinished ${basename(left)}`);
-      } catch (error) {
-        runtime.log(errorMessage(error));
-      }
-    });
+    await removeTemporaries(runtime.containersPath, (left) => docker.#removeUnfinished(left));
     await docker.#restore();
     await runtime.network.ready();
     return docker;
@@ -208,7 +199,7 @@ export class Docker {
 
   /** What can be read of all containers, each on its own: damage to one is no reason not to have the others. */
   async #loadAll(running: ReadonlyMap<string, { pid: number }>): Promise<Container[]> {
-    const { containersPath, damage } = this.#runtime;
+    const { containersPath, layersPath, damage } = this.#runtime;
     const loaded: Container[] = [];
     const names = await readdir(containersPath);
     for (const name of names) {
@@ -216,6 +207,10 @@ export class Docker {
       const root = join(containersPath, name);
       try {
         if (!(await checkContainerFolder(containersPath, name, damage))) continue;
+        if (!running.has(name) && wasCutAtCreation(root, layersPath)) {
+          await this.#removeUnfinished(root);
+          continue;
+        }
         await mendRwDriver(join(root, 'rw'), damage);
         const container = await Container.load(this.#runtime, root, running.get(name)?.pid);
         if (!container.hasKnownLayers)
@@ -240,6 +235,19 @@ export class Docker {
         },
       );
     return loaded;
+  }
+
+  /** Removes what is no container yet, or no more. One that cannot be removed is no reason not to start. */
+  async #removeUnfinished(left: string): Promise<void> {
+    const { log } = this.#runtime;
+    try {
+      const id = idIn(basename(left));
+      if (id !== undefined) await removeCgroups(id); // a daemon was killed before it came to that
+      await removeTree(left);
+      log(`removed unfinished ${basename(left)}`);
+    } catch (error) {
+      log(errorMessage(error));
+    }
   }
 
   /** One that runs is never taken for ended: without its streams, where they are what could not be taken over. */
@@ -274,7 +282,7 @@ export class Docker {
   }
 }
 
-/** The id of the container whose folder got this temporary name. */
-function idIn(temporary: string): string | undefined {
-  return /^\.tmp-[0-9a-f]{8}-([0-9a-f]{8})$/.exec(temporary)?.[1];
+/** The id of the container whose folder has this name, or got it as a temporary one. */
+function idIn(name: string): string | undefined {
+  return /^(?:\.tmp-[0-9a-f]{8}-)?([0-9a-f]{8})$/.exec(name)?.[1];
 }

@@ -11,8 +11,7 @@
 //
 // 2013: lxc_template.go (resolv.conf alone; there was no hosts and no hostname)
 
-import { chmodSync, constants, fstatSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { chmodSync, constants, fstatSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MOUNT_POINTS } from '../filesystem/own-mount-points.js';
 import { AT_FDCWD, close, nativeName, O_PATH, openat, openInRoot } from '../linux/at.js';
@@ -53,11 +52,11 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
 
-/** Writes those of the files that the image has, and resolves with how they are to be seen inside. */
-export async function writeEtcFiles(settings: EtcFilesSettings): Promise<OwnFile[]> {
+/** Writes those of the files that the image has, and returns how they are to be seen inside. */
+export function writeEtcFiles(settings: EtcFilesSettings): OwnFile[] {
   const { root, rootfs, hostname, resolvConf } = settings;
   const files = [
-    { name: 'hosts', text: await hostsText(settings), isReadOnly: false },
+    { name: 'hosts', text: hostsText(settings), isReadOnly: false },
     { name: 'hostname', text: `${hostname}\n`, isReadOnly: false },
     { name: 'resolv.conf', text: resolvConf, isReadOnly: true }, // as in 2013
   ];
@@ -75,15 +74,15 @@ export async function writeEtcFiles(settings: EtcFilesSettings): Promise<OwnFile
 }
 
 /** The text of /etc/hosts. In the network of the host what the host calls others is true inside, too. */
-async function hostsText({ isHostNetwork, hostname, address }: EtcFilesSettings): Promise<string> {
+function hostsText({ isHostNetwork, hostname, address }: EtcFilesSettings): string {
   if (!isHostNetwork) return `${LOCALHOST}${address ?? NAME_ADDRESS}\t${hostname}\n`;
-  const text = (await readHostHosts()).replace(/[^\n]$/, '$&\n');
+  const text = readHostHosts().replace(/[^\n]$/, '$&\n');
   return hasName(text, hostname) ? text : `${text}${NAME_ADDRESS}\t${hostname}\n`;
 }
 
-async function readHostHosts(): Promise<string> {
+function readHostHosts(): string {
   try {
-    return await readFile(HOST_HOSTS_PATH, 'utf8');
+    return readFileSync(HOST_HOSTS_PATH, 'utf8');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return LOCALHOST;
     throw error;

@@ -7,12 +7,14 @@
 // It is `sleep infinity` with the streams as descriptors 0, 1 and 2, in a session of its own. A later daemon knows it by
 // the FIFO behind its descriptor 1, which lies in the container's folder.
 
-import { spawn } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setNonBlocking } from '../linux/fcntl.js';
 import { hasCode } from '../linux/libc.js';
+import type { Poller } from '../linux/poller.js';
+import { processExit } from '../linux/process-exit.js';
 import { canBeOfDaemon, pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../linux/process.js';
+import { spawnProgram } from '../linux/spawn.js';
+import { errorMessage } from '../util/errors.js';
 
 const ARGUMENTS = ['sleep', 'infinity'];
 
@@ -22,24 +24,21 @@ export type HeldStreams = readonly (number | 'ignore')[];
 /** A holder process by pid. */
 export class Holder {
   readonly #pid: number;
+  /** what its end is waited for with, where it is a child of this process */
+  readonly #poller: Poller | undefined;
 
-  private constructor(pid: number) {
+  private constructor(pid: number, poller?: Poller) {
     this.#pid = pid;
+    this.#poller = poller;
   }
 
-  /** Starts one. Rejects where the process cannot be started. */
-  static async start(streams: HeldStreams): Promise<Holder> {
-    const [program = '', ...args] = ARGUMENTS;
-    const child = spawn(program, args, { stdio: [...streams], detached: true, cwd: '/', env: {} });
-    // libuv has made what it handed over blocking, and a pty master is shared with us.
-    for (const fd of streams) if (fd !== 'ignore') setNonBlocking(fd);
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', (cause) => reject(new Error(`Cannot start ${program}: ${cause.message}`, { cause })));
-    });
-    child.unref();
-    if (child.pid === undefined) throw new Error(`Cannot start ${program}: it has no pid`);
-    return new Holder(child.pid);
+  /** Starts one. Throws where the process cannot be started. */
+  static start(streams: HeldStreams, poller: Poller): Holder {
+    try {
+      return new Holder(spawnProgram({ args: ARGUMENTS, env: {}, stdio: streams }), poller);
+    } catch (cause) {
+      throw new Error(`Cannot start ${ARGUMENTS.join(' ')}: ${errorMessage(cause)}`, { cause });
+    }
   }
 
   /**
@@ -75,6 +74,8 @@ export class Holder {
   /** Ends it, and with it what only it held. */
   release(): void {
     withPidfd(this.#pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
+    // Nobody waits for that: it is to leave nothing in the process table, and else does so when this process ends.
+    if (this.#poller !== undefined) processExit(this.#poller, this.#pid).catch(() => undefined);
   }
 }
 

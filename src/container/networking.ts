@@ -58,13 +58,13 @@ export async function prepareNetwork(
   const other = mode.type === 'container' ? await runtime.running(mode.id) : undefined;
   const lxc = other === undefined ? ownNetwork(id, mode, network) : sharedNetwork(other.pid);
   const address = (network ?? other?.network)?.address.address;
-  const files = await writeEtcFiles({
+  const files = writeEtcFiles({
     root,
     rootfs: filesystem.rootfs,
     hostname,
     address: address === undefined ? undefined : formatIpv4(address),
     isHostNetwork: lxc.type === 'host',
-    resolvConf: await runtime.network.resolvConf(lxc.type === 'host'),
+    resolvConf: runtime.network.resolvConf(lxc.type === 'host'),
   });
   return { network: lxc, files };
 }

@@ -127,9 +127,9 @@ export class Run {
       }
       rmSync(lxcLogPath(subject), { force: true });
       forgetSignal(subject.root);
-      const stdio = await Stdio.create(streamSettings(subject, runtime));
+      const stdio = Stdio.create(streamSettings(subject, runtime));
       undo.push(() => stdio.end());
-      if (stdio.needsHolderFirst) await stdio.hold();
+      stdio.hold(); // before the program: what it prints is lost where it ends, and so does this daemon, before there is one
       if (window !== undefined) stdio.resize(window);
       // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
       const process = await spawnLxc(subject, runtime, stdio, found.user);
@@ -154,7 +154,7 @@ export class Run {
     subject.network = await adoptNetwork(subject.id, subject.root, runtime);
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
-    await stdio.hold();
+    stdio.hold();
     if (!isOnRecord) await subject.save();
     thawLeftover({ id: subject.id, root: subject.root, pid: process.pid });
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
@@ -169,14 +169,14 @@ export class Run {
     const log = lxcLogPath(subject);
     const hasBegun = (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0;
     if (!state.isRunning && !hasBegun) return withdraw(subject, holder);
-    const finishedAtMs = await lxcLogTime(log);
+    const finishedAtMs = lxcLogTime(log);
     // The daemon was killed before it had saved.
-    if (!state.isRunning) state.setRunning(undefined, (await readProgramStart(log)) ?? finishedAtMs);
+    if (!state.isRunning) state.setRunning(undefined, readProgramStart(log) ?? finishedAtMs);
     logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
     thawLeftover({ id, root, pid: undefined });
     await removeLeftInterface(id, runtime);
-    const exit = asSignalled(await readLxcExit(log), keptSignal(root), config.hasTty);
+    const exit = asSignalled(readLxcExit(log), keptSignal(root), config.hasTty);
     await conclude(subject, runtime, stdio, exit, finishedAtMs);
   }
 
@@ -277,13 +277,13 @@ async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, use
   const { terminalPath } = stdio;
   const { network, files } = await prepareNetwork(subject, runtime);
   const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files };
-  const text = await lxcConfig(settings, runtime.lxc);
+  const text = lxcConfig(settings, runtime.lxc);
   const configPath = join(root, 'config.lxc');
   writeFileUnsynced(configPath, text, 0o644);
   step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
   keepNetwork(root, subject.network);
   createWithRoom(lxcLogPath(subject), LXC_LOG_ROOM_BYTES, LXC_LOG_MODE);
-  const process = await spawnLxcStart({
+  const process = spawnLxcStart({
     id,
     lxcPath: runtime.containersPath,
     configPath,
@@ -321,7 +321,7 @@ async function conclude(
   step('exit', 'container.go, Container.monitor', () => ({ id: subject.id, ...exit }));
   if (exit.failure !== undefined) runtime.log(`container ${subject.id}: ${exit.failure}`);
   await stdio.end().catch((error: unknown) => runtime.log(`container ${subject.id}: ${errorMessage(error)}`));
-  await finish(subject, runtime, exit, finishedAtMs, await readProgramStart(lxcLogPath(subject)));
+  await finish(subject, runtime, exit, finishedAtMs, readProgramStart(lxcLogPath(subject)));
 }
 
 async function finish(
@@ -348,7 +348,7 @@ async function finish(
 /** A run that a killed daemon had only prepared: nothing of it has happened. */
 async function withdraw({ root, filesystem }: RunSubject, holder: Holder | undefined): Promise<void> {
   holder?.release();
-  await removeFifos(root);
+  removeFifos(root);
   await umountIfMounted(filesystem);
 }
 

@@ -7,8 +7,7 @@
 //
 // 2013: container.go, Container.start, startPty, StdinPipe, StdoutPipe and StderrPipe
 
-import { closeSync, existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { onceFilesAreLeft } from '../linux/open-files.js';
@@ -37,20 +36,22 @@ export class Stdio {
   /** Moves the output into the log; its `ended` is the end of the streams. */
   readonly pump: OutputPump;
   readonly #root: string;
+  readonly #poller: Poller;
   readonly #streams: OpenStreams;
   #holder: Holder | undefined;
   #isEnded = false;
 
   private constructor({ root, poller, store, onProblem }: StdioSettings, streams: OpenStreams, holder?: Holder) {
     this.#root = root;
+    this.#poller = poller;
     this.#streams = streams;
     this.#holder = holder;
     this.pump = new OutputPump(poller, store, streams.sources, onProblem);
   }
 
   /** Makes the streams of a new run. The log must be open. */
-  static async create(settings: StdioSettings): Promise<Stdio> {
-    await removeFifos(settings.root);
+  static create(settings: StdioSettings): Stdio {
+    removeFifos(settings.root);
     const { root, hasTty, isStdinOpen } = settings;
     return new Stdio(settings, hasTty ? createTerminal(root) : createPipes(root, isStdinOpen));
   }
@@ -82,20 +83,15 @@ export class Stdio {
     this.#streams.forLxc = [];
   }
 
-  /** Starts the holder, unless there is one. */
-  async hold(): Promise<void> {
-    if (this.#holder === undefined) await this.#startHolder();
+  /** Starts the holder, unless there is one. Throws where the process cannot be started. */
+  hold(): void {
+    if (this.#holder === undefined) this.#startHolder();
   }
 
-  /** Whether the program must not begin before there is a holder: it would lose its terminal, or see the end of its input. */
-  get needsHolderFirst(): boolean {
-    return this.#streams.stdin !== undefined;
-  }
-
-  async #startHolder(): Promise<void> {
+  #startHolder(): void {
     const streams = this.#streams.openForHolder();
     try {
-      this.#holder = await Holder.start(streams);
+      this.#holder = Holder.start(streams, this.#poller);
     } finally {
       this.#streams.closeForHolder(streams);
     }
@@ -112,14 +108,14 @@ export class Stdio {
       stdin.once('close', resolve);
       stdin.end();
     });
-    await this.#replaceHolder();
+    this.#replaceHolder();
   }
 
   /** The holder has the write end of stdin too: another one, without it, takes its place. */
-  async #replaceHolder(): Promise<void> {
+  #replaceHolder(): void {
     if (this.#isEnded) return;
     const before = this.#holder;
-    await this.#startHolder();
+    this.#startHolder();
     before?.release();
   }
 
@@ -138,7 +134,7 @@ export class Stdio {
     await this.pump.ended;
     // In its own time, where no open file is left: it must not stay for good.
     void onceFilesAreLeft(() => this.#holder?.release()).catch(() => undefined);
-    await removeFifos(this.#root);
+    removeFifos(this.#root);
   }
 }
 
@@ -148,6 +144,6 @@ export function hasFifos(root: string): boolean {
 }
 
 /** Takes them away. */
-export async function removeFifos(root: string): Promise<void> {
-  await Promise.all(FIFO_NAMES.map((name) => rm(join(root, name), { force: true })));
+export function removeFifos(root: string): void {
+  for (const name of FIFO_NAMES) rmSync(join(root, name), { force: true });
 }

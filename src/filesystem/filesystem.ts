@@ -6,7 +6,7 @@
 //
 // 2013: filesystem.go, Filesystem
 
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
@@ -24,7 +24,7 @@ import { isThere, mkdirUnlessThere } from './folders.js';
 import type { Branches, MountDriver } from './mount-driver.js';
 import { ownMountPoints } from './own-mount-points.js';
 import { lookAtRoot, restoreRootTime, type RootLook } from './root-time.js';
-import { createRw, readRwDriver, removeUnfinishedRw, replaceRw, writeRwDriver } from './rw.js';
+import { createRw, layOutRw, readRwDriver, removeUnfinishedRw, replaceRw, writeRwDriver } from './rw.js';
 import { runTreeJob } from './tree-job.js';
 
 const FOLDER_MODE = 0o755;
@@ -56,6 +56,14 @@ export class Filesystem {
   ) {
     this.#driver = driver;
     this.#log = log;
+  }
+
+  /** Makes what a mount needs in the folder of a new container, which has another name as yet. Nothing is synced. */
+  layOut(folder: string): void {
+    checkLayers(this.layers);
+    mkdirSync(join(folder, basename(this.rootfs)), { mode: FOLDER_MODE });
+    layOutRw(join(folder, basename(this.rwPath)), this.#driver.name, (rw) => this.#dressRoot(rw));
+    this.#rwDriver = this.#driver;
   }
 
   /** Takes away what a killed daemon left half-made around rw. To be called before anything else. */
@@ -183,7 +191,7 @@ export class Filesystem {
       this.#breakOffArchives('reset');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
       await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
-      if (await isThere(this.rwPath)) {
+      if (isThere(this.rwPath)) {
         // At once, and without taking room: on a full disk this is what makes some.
         const old = join(dirname(this.rwPath), temporaryName(basename(this.rwPath)));
         await renameDurably(this.rwPath, old);
@@ -251,7 +259,7 @@ export class Filesystem {
       checkLayers(this.layers);
       await this.#createMountPoints();
       const driver = await this.#driverOfRw();
-      if (await driver.isMounted(this.#branches)) await driver.sync(this.#branches);
+      if (driver.isMounted(this.#branches)) await driver.sync(this.#branches);
       return use(driver);
     });
   }
@@ -259,8 +267,8 @@ export class Filesystem {
   /** Makes the folders that a mount needs. Those that exist stay as they are. 2013: Filesystem.createMountPoints */
   async #createMountPoints(): Promise<void> {
     await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
-    await mkdirUnlessThere(this.rootfs, FOLDER_MODE);
-    if (await isThere(this.rwPath)) return;
+    mkdirUnlessThere(this.rootfs, FOLDER_MODE);
+    if (isThere(this.rwPath)) return;
     await createRw(this.rwPath, this.#driver.name, (rw) => this.#dressRoot(rw));
     this.#rwDriver = this.#driver;
   }

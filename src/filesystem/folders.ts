@@ -1,12 +1,12 @@
-// Questions about folders that are answered by one named failure.
+// Questions about folders that are answered by one named failure. At once: each is one short call, and a start has many.
 
-import { access, mkdir } from 'node:fs/promises';
+import { accessSync, mkdirSync } from 'node:fs';
 import { hasCode } from '../linux/libc.js';
 
 /** Whether something has that path. */
-export async function isThere(path: string): Promise<boolean> {
+export function isThere(path: string): boolean {
   try {
-    await access(path);
+    accessSync(path);
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false;
@@ -15,9 +15,9 @@ export async function isThere(path: string): Promise<boolean> {
 }
 
 /** Makes a folder. False where it was there; its parent must be. */
-export async function mkdirUnlessThere(path: string, mode: number): Promise<boolean> {
+export function mkdirUnlessThere(path: string, mode: number): boolean {
   try {
-    await mkdir(path, { mode });
+    mkdirSync(path, { mode });
     return true;
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false;

@@ -43,7 +43,7 @@ export interface MountDriver {
   umount(branches: Branches): Promise<void>;
   /** As `umount`, but what was changed need not be in rw: nobody wants it any more. */
   discard(branches: Branches): Promise<void>;
-  isMounted(branches: Branches): Promise<boolean>;
+  isMounted(branches: Branches): boolean;
   /** Puts what was changed so far into rw, for a driver that does so only at the end. The union stays. */
   sync(branches: Branches): Promise<void>;
 }
@@ -57,7 +57,7 @@ export const kernelUnion = {
   removeUnfinished: async (): Promise<void> => undefined,
   umount: umountUnion,
   discard: umountUnion,
-  isMounted: ({ rootfs }: Branches): Promise<boolean> => isMountPoint(rootfs),
+  isMounted: ({ rootfs }: Branches): boolean => isMountPoint(rootfs),
   /** rw is a part of the mount: it is always up to date */
   sync: async (): Promise<void> => undefined,
 };

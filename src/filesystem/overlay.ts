@@ -29,7 +29,7 @@ export const overlay: MountDriver = {
   prepareLayer: prepareShadows,
   forgetLayer: forgetShadows,
   async mount(branches) {
-    await mkdirUnlessThere(branches.work, 0o700);
+    mkdirUnlessThere(branches.work, 0o700);
     const lower = await lowerFolders(branches.layers);
     if (lower.length > MAX_LOWER) {
       throw new Error(

@@ -6,10 +6,11 @@
 //
 // 2013: none; rw was aufs's
 
+import { mkdirSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
-import { syncFolder, temporaryName, writeFileAtomically } from '../util/atomic-file.js';
+import { syncPath, temporaryName, writeFileAtomically, writeFileUnsynced } from '../util/atomic-file.js';
 import { readRegularFile } from '../util/regular-file.js';
 import { isThere } from './folders.js';
 
@@ -35,11 +36,18 @@ export async function writeRwDriver(rw: string, driver: string): Promise<void> {
   await writeFileAtomically(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
 }
 
+/** Makes `rw` in a folder that is nobody's as yet: at once, and not synced. `dress` as of `createRw`. */
+export function layOutRw(rw: string, driver: string, dress: (rw: string) => void): void {
+  writeFileUnsynced(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
+  mkdirSync(rw, { mode: 0o755 });
+  dress(rw);
+}
+
 /** Makes `rw`, which is not there; `dress` makes the empty folder look as it is to. It is there whole or not at all. */
 export async function createRw(rw: string, driver: string, dress: (rw: string) => void): Promise<void> {
   const temporary = join(dirname(rw), temporaryName(basename(rw)));
   // First: a rw without it is taken for aufs's.
-  await writeRwDriver(rw, driver);
+  if ((await readRwDriver(rw)) !== driver) await writeRwDriver(rw, driver);
   try {
     await mkdir(temporary, { mode: 0o755 });
     dress(temporary);
@@ -78,10 +86,10 @@ export async function replaceRw(rw: string, driver: string, build: (next: string
 /** The second half of a replacement, as often as it takes. */
 async function putInPlace(rw: string, driver: string): Promise<void> {
   const next = join(dirname(rw), NEXT);
-  if (await isThere(next)) {
+  if (isThere(next)) {
     await removeTree(rw);
     await rename(next, rw);
-    await syncFolder(dirname(rw));
+    await syncPath(dirname(rw));
   }
   await writeRwDriver(rw, driver);
 }

@@ -9,7 +9,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
-import { syncFolder } from '../util/atomic-file.js';
+import { syncPath } from '../util/atomic-file.js';
 import { timedStep } from '../util/steps.js';
 import { isThere } from './folders.js';
 import type { Branches, MountDriver } from './mount-driver.js';
@@ -26,7 +26,7 @@ export const vfs: MountDriver = {
   forgetLayer: async () => undefined,
   async removeUnfinished(branches) {
     await rm(unfinishedOf(branches), { force: true });
-    if (await this.isMounted(branches)) return;
+    if (this.isMounted(branches)) return;
     if ((await namesIn(branches.rootfs)).length > 0) await emptyRootfs(branches.rootfs);
   },
   async mount(branches) {
@@ -56,7 +56,7 @@ export const vfs: MountDriver = {
   async discard(branches) {
     await rm(manifestOf(branches)); // from here on the copy is nothing but in the way
     // Also after a power cut: a copy that still counts, and has lost its files, would say that they were deleted.
-    await syncFolder(dirname(branches.rw));
+    await syncPath(dirname(branches.rw));
     await emptyRootfs(branches.rootfs);
   },
   isMounted: (branches) => isThere(manifestOf(branches)),
@@ -83,11 +83,11 @@ function unfinishedOf(branches: Branches): string {
 }
 
 async function namesIn(rootfs: string): Promise<string[]> {
-  return (await isThere(rootfs)) ? readdir(rootfs) : [];
+  return isThere(rootfs) ? readdir(rootfs) : [];
 }
 
 async function emptyRootfs(rootfs: string): Promise<void> {
   await removeTree(rootfs);
   await mkdir(rootfs, { mode: 0o755 });
-  await syncFolder(dirname(rootfs));
+  await syncPath(dirname(rootfs));
 }

@@ -2,9 +2,6 @@
 
 import { bind, hasCode } from './libc.js';
 
-const F_GETFL = 3;
-const F_SETFL = 4;
-const O_NONBLOCK = 0o4000;
 const LOCK_EX_NB = 2 | 4;
 
 const fcntlNative = bind('int fcntl(int fd, int cmd, int arg)');
@@ -13,11 +10,6 @@ const flockNative = bind('int flock(int fd, int operation)');
 /** fcntl(fd, command, value) for the commands that take a number. */
 export function fcntlSetFlags(fd: number, command: number, value: number): number {
   return fcntlNative({ path: `descriptor ${fd}` }, fd, command, value);
-}
-
-/** Sets O_NONBLOCK. The flag belongs to the open file, so to all processes that share it. */
-export function setNonBlocking(fd: number): void {
-  fcntlSetFlags(fd, F_SETFL, fcntlSetFlags(fd, F_GETFL, 0) | O_NONBLOCK);
 }
 
 /** Takes the exclusive lock of an open file. False where another process has it. It ends with the descriptor. */

@@ -14,7 +14,8 @@ import { onOneLine } from '../util/table.js';
 const SYSTEM_ERRORS = getSystemErrorMap(); // node makes a new map at each call
 
 /** What a C function may be given. A path that is no UTF-8 goes as bytes that end in NUL. */
-export type NativeArgument = number | bigint | string | Uint8Array | Uint16Array | BigInt64Array | null;
+export type NativeArgument =
+  number | bigint | string | Uint8Array | Uint16Array | Int32Array | BigInt64Array | readonly (string | null)[] | null;
 
 /** What an error message may say about a call beyond its name. */
 export interface CallFacts {
@@ -85,6 +86,15 @@ export function bindUnless(
     const errno = koffi.errno();
     if (answers.includes(errno)) return undefined;
     throw new SyscallError(native.info.name, errno, facts);
+  };
+}
+
+/** As `bind`, for a function that returns what others have in errno, and 0 where it succeeds. */
+export function bindErrno(declaration: string): (facts: CallFacts, ...args: NativeArgument[]) => void {
+  const native = libc.func(declaration);
+  return (facts, ...args) => {
+    const errno = native(...args) as number; // as in `bind`
+    if (errno !== 0) throw new SyscallError(native.info.name, errno, facts);
   };
 }
 

@@ -5,7 +5,7 @@
 //
 // 2013: filesystem.go, Filesystem.Mount and Umount (syscall.Mount); mount_linux.go, mount
 
-import { lstat } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { bind, bindAsync, flagNames, hasCode } from './libc.js';
 
@@ -42,10 +42,9 @@ export async function umount(target: string, lazy = false): Promise<void> {
 }
 
 /** Whether something is mounted at `path`: a mount point is on another device than its parent. A missing path is none. */
-export async function isMountPoint(path: string): Promise<boolean> {
+export function isMountPoint(path: string): boolean {
   try {
-    const [self, parent] = await Promise.all([lstat(path), lstat(dirname(path))]);
-    return self.dev !== parent.dev;
+    return lstatSync(path).dev !== lstatSync(dirname(path)).dev;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false;
     throw error;

@@ -1,10 +1,12 @@
-// Waiting for the end of a process, whoever its parent is: a pidfd is ready when its process has ended.
+// Waiting for the end of a process, whoever its parent is: a pidfd is ready when its process has ended. One that this
+// process has spawned is reaped then.
 
 import { closeSync } from 'node:fs';
 import { hasCode } from './libc.js';
 import { onceFilesAreLeft } from './open-files.js';
 import type { Poller } from './poller.js';
 import { pidfdOpen } from './process.js';
+import { reap } from './spawn.js';
 
 /** Resolves when the process has ended; at once where there is none. */
 export async function processExit(poller: Poller, pid: number): Promise<void> {
@@ -21,4 +23,5 @@ export async function processExit(poller: Poller, pid: number): Promise<void> {
     poller.remove(pidfd);
     closeSync(pidfd);
   }
+  reap(pid);
 }

@@ -114,8 +114,8 @@ export function readLxcMachine(lxcVersion: string, seccompProfile = ''): LxcMach
 }
 
 /** The text of `config.lxc`. */
-export async function lxcConfig(settings: LxcSettings, machine: LxcMachine): Promise<string> {
-  const template = await readLxcTemplate(machine.hasNewKeys ? 'lxc-2.1.conf' : 'lxc-0.8.conf');
+export function lxcConfig(settings: LxcSettings, machine: LxcMachine): string {
+  const template = readLxcTemplate(machine.hasNewKeys ? 'lxc-2.1.conf' : 'lxc-0.8.conf');
   const { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files } = settings;
   if (network.type === 'share' && !machine.hasNewKeys)
     throw new Error('Cannot share the network of another container: this needs LXC 2.1 or later');

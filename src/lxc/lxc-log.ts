@@ -1,7 +1,7 @@
 // What lxc-start's log says of the end of a container. lxc-start itself exits 0 whatever the program returned; the log
-// is also there when the exit happened while no daemon ran.
+// is also there when the exit happened while no daemon ran. It has some 20 KB, and is read at once.
 
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { hasCode } from '../linux/libc.js';
 
@@ -16,10 +16,10 @@ export interface LxcExit {
 }
 
 /** Reads the end of a container from its log. `failure` is set for whatever is no regular end of a program. */
-export async function readLxcExit(logPath: string): Promise<LxcExit> {
+export function readLxcExit(logPath: string): LxcExit {
   let log = '';
   try {
-    log = await readFile(logPath, 'utf8');
+    log = readFileSync(logPath, 'utf8');
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error; // no log: lxc-start did not get as far as that
   }
@@ -40,10 +40,9 @@ export function asSignalled(exit: LxcExit, sent: NodeJS.Signals | undefined, und
 }
 
 /** When LXC was done with its own work and began the program, in milliseconds since 1970; undefined where it did not. */
-export async function readProgramStart(logPath: string): Promise<number | undefined> {
+export function readProgramStart(logPath: string): number | undefined {
   try {
-    const [log, { birthtimeMs }] = await Promise.all([readFile(logPath, 'utf8'), stat(logPath)]);
-    return parseProgramStart(log, birthtimeMs);
+    return parseProgramStart(readFileSync(logPath, 'utf8'), statSync(logPath).birthtimeMs);
   } catch {
     return undefined; // what is unknown is treated as never
   }
@@ -61,9 +60,9 @@ export function parseProgramStart(log: string, begunAtMs: number): number | unde
 }
 
 /** When lxc-start wrote its last line, in milliseconds since 1970; now where there is no log. */
-export async function lxcLogTime(logPath: string): Promise<number> {
+export function lxcLogTime(logPath: string): number {
   try {
-    return (await stat(logPath)).mtimeMs;
+    return statSync(logPath).mtimeMs;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return Date.now();
     throw error;

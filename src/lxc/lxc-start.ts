@@ -5,11 +5,12 @@
 //
 // 2013: container.go, Container.start and startPty
 
-import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { canBeOfDaemon, processArguments, processStartTicks } from '../linux/process.js';
 import { hasCode } from '../linux/libc.js';
+import { spawnProgram } from '../linux/spawn.js';
 import { errorMessage } from '../util/errors.js';
 import { step } from '../util/steps.js';
 import { INIT_INSIDE } from './lxc-config.js';
@@ -57,32 +58,23 @@ export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit,
   return [...options, '--', ...init, ...command];
 }
 
-/** Spawns lxc-start. Resolves once it is a process; rejects where it cannot be one. */
-export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
+/** Spawns lxc-start. Throws where it cannot be a process. */
+export function spawnLxcStart(start: LxcStart): ProcessId {
   const args = lxcStartArguments(start);
-  const child = trySpawn(args, { stdio: [...start.stdio], detached: true, cwd: '/', env: searchPath() });
-  await new Promise<void>((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', (cause) => {
-      const why = hasCode(cause, 'ENOENT') ? NOT_INSTALLED : cause.message;
-      reject(new Error(`Cannot spawn lxc-start: ${why}`, { cause }));
-    });
-  });
-  child.unref();
-  const { pid } = child;
-  // It cannot have been reaped yet: node does that from the event loop, and 'spawn' came before any 'exit'.
-  const startTicks = pid === undefined ? undefined : processStartTicks(pid);
-  if (pid === undefined || startTicks === undefined) throw new Error('Cannot spawn lxc-start: it ended at once');
+  const pid = trySpawn(['lxc-start', ...args], start.stdio);
+  // It cannot have been reaped yet, so it has an entry, whatever has become of it.
+  const startTicks = processStartTicks(pid);
+  if (startTicks === undefined) throw new Error('Cannot spawn lxc-start: it ended at once');
   step('lxc-start', 'container.go, Container.start', () => ({ pid, args }));
   return { pid, startTicks };
 }
 
-/** What no process can be made of (arguments beyond the kernel's limit, say) makes `spawn` throw at once. */
-function trySpawn(args: string[], options: SpawnOptions): ChildProcess {
+function trySpawn(args: readonly string[], stdio: readonly number[]): number {
   try {
-    return spawn('lxc-start', args, options);
+    return spawnProgram({ args, stdio, env: searchPath() });
   } catch (cause) {
-    throw new Error(`Cannot spawn lxc-start: ${errorMessage(cause)}`, { cause });
+    const why = hasCode(cause, 'ENOENT') ? NOT_INSTALLED : errorMessage(cause);
+    throw new Error(`Cannot spawn lxc-start: ${why}`, { cause });
   }
 }
 
@@ -112,6 +104,6 @@ function containerIdOf(args: string[], lxcPath: string): string | undefined {
 }
 
 /** lxc-start itself needs no more than to find its helpers; the program gets the environment of the configuration. */
-function searchPath(): NodeJS.ProcessEnv {
+function searchPath(): { PATH: string } {
   return { PATH: process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 }

@@ -25,7 +25,7 @@ const TEMPLATE = 'lxc-2.1.seccomp';
 /** Writes the profile into `folder`, unless it is there as it should be; what is no file is set aside, and told. Resolves with its path. */
 export async function placeSeccompProfile(folder: string, log: (line: string) => void): Promise<string> {
   const path = join(folder, SECCOMP_PROFILE);
-  const wanted = await readLxcTemplate(TEMPLATE);
+  const wanted = readLxcTemplate(TEMPLATE);
   let found: string | undefined;
   try {
     found = readRegularFile(path);

@@ -150,8 +150,8 @@ export class NetworkManager {
   }
 
   /** The text of a container's resolv.conf. What it changes of the host's is said in the log, once. */
-  async resolvConf(isHostNetwork: boolean): Promise<string> {
-    const { hostText, upstreamText } = await readResolvConf();
+  resolvConf(isHostNetwork: boolean): string {
+    const { hostText, upstreamText } = readResolvConf();
     if (isHostNetwork) return hostText;
     const { text, replaced, usedFallback } = containerResolvConf(hostText, upstreamText);
     const said = `name servers that containers cannot reach: ${replaced.join(', ')}`;

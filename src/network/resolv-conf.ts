@@ -6,7 +6,7 @@
 //
 // 2013: lxc_template.go (the host's /etc/resolv.conf, as it was, mounted over the container's)
 
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { hasCode } from '../linux/libc.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -35,10 +35,10 @@ export interface ContainerResolvConf {
 }
 
 /** Reads the host's file. A missing one is empty. */
-export async function readResolvConf(hostPath = HOST_PATH, upstreamPath = UPSTREAM_PATH): Promise<HostResolvConf> {
-  const hostText = (await readIfThere(hostPath)) ?? '';
+export function readResolvConf(hostPath = HOST_PATH, upstreamPath = UPSTREAM_PATH): HostResolvConf {
+  const hostText = readIfThere(hostPath) ?? '';
   const isEnough = serversOf(hostText).some(isReachable);
-  return { hostText, upstreamText: isEnough ? undefined : await readIfThere(upstreamPath) };
+  return { hostText, upstreamText: isEnough ? undefined : readIfThere(upstreamPath) };
 }
 
 /** What the host's file becomes in a container. What it says beside its servers stays. */
@@ -63,9 +63,9 @@ function isReachable(server: string): boolean {
   return !/^127\.|^0\.0\.0\.0$|:/.test(server);
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+function readIfThere(path: string): string | undefined {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw new Error(`Cannot read "${path}": ${errorMessage(error)}`, { cause: error });

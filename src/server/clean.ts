@@ -107,7 +107,7 @@ async function cleanContainers(cleaning: Cleaning): Promise<void> {
   // 1. What has outlived its lxc-start: it would print on while its container is put on record as ended.
   await attempt(() => removeAllCgroups(new Set([...ids].filter((id) => !running.has(id))), took));
   // 2. The containers.
-  if (await isThere(containersPath)) await attempt(() => endContainers(cleaning, containersPath));
+  if (isThere(containersPath)) await attempt(() => endContainers(cleaning, containersPath));
   const mounted = mountsThat(isOurs);
   for (const each of mountedBefore) if (!mounted.includes(each)) took(`unmounted ${each}`);
   // 3. What they did not give back: processes first, as they hold the rest.

@@ -43,7 +43,7 @@ export async function removeHalfMade({ root, images }: DataDirectory, log: (line
       log(errorMessage(error));
     }
   };
-  for (const folder of [root, images]) if (await isThere(folder)) await removeTemporaries(folder, remove);
+  for (const folder of [root, images]) if (isThere(folder)) await removeTemporaries(folder, remove);
 }
 
 /** Makes the directory where it is missing and locks it for the life of this process. Rejects with the name of who has it. */

@@ -112,7 +112,7 @@ export async function umountAll(list: () => string[], took: Took): Promise<void>
 export async function removeLockFiles(containersPath: string, took: Took): Promise<void> {
   for (const top of LOCK_FOLDERS) {
     const folder = join(top, containersPath);
-    if (!(await isThere(folder))) continue;
+    if (!isThere(folder)) continue;
     await removeTree(folder);
     took(`removed ${folder}`);
     // That of the data directory. Those above it are shared: to make another one in them just now must not fail.

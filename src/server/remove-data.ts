@@ -72,7 +72,7 @@ export async function removeData(root: string, took: (line: string) => void): Pr
 /** Removes the link by whose name a directory was known that has gone. */
 export async function removeLink(path: string, took: (line: string) => void): Promise<void> {
   try {
-    if (!(await lstat(path)).isSymbolicLink() || (await isThere(path))) return;
+    if (!(await lstat(path)).isSymbolicLink() || isThere(path)) return;
     await unlink(path);
     took(`removed ${path}`);
   } catch (error) {

@@ -12,7 +12,7 @@ export function startWorker(url: URL, options: WorkerOptions): Worker {
 }
 
 /** The text of a file of lxc-templates/. */
-export async function readLxcTemplate(name: string): Promise<string> {
+export function readLxcTemplate(name: string): string {
   return assetText(`lxc-templates/${name}`);
 }
 

@@ -102,9 +102,9 @@ export function writeFileUnsynced(path: string, content: string, mode: number): 
   }
 }
 
-/** Makes the names in a folder durable: after a rename or a removal in it. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = openSync(folder, 'r');
+/** Makes the content of a file durable, or the names in a folder: after a rename or a removal in it. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = openSync(path, 'r');
   try {
     await sync(handle);
   } finally {

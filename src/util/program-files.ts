@@ -4,7 +4,7 @@
 // The single executable (`npm run binary`) has no files: there src/single-file/program-files.ts stands in place of this one.
 
 import { createRequire } from 'node:module';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 /** Three levels up from the compiled file. */
@@ -15,9 +15,9 @@ export function startWorker(url: URL, options: WorkerOptions): Worker {
   return new Worker(url, options);
 }
 
-/** The text of a file of lxc-templates/. Rejects where it cannot be read. */
-export function readLxcTemplate(name: string): Promise<string> {
-  return readFile(new URL(`lxc-templates/${name}`, TOP), 'utf8');
+/** The text of a file of lxc-templates/. Throws where it cannot be read. */
+export function readLxcTemplate(name: string): string {
+  return readFileSync(new URL(`lxc-templates/${name}`, TOP), 'utf8');
 }
 
 /** As in package.json. */

@@ -5,7 +5,7 @@
 
 import { linkSync, lstatSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { syncFolder } from './atomic-file.js';
+import { syncPath } from './atomic-file.js';
 
 const MARK = '.damaged';
 /** As an older daemon called it, or with the date, and a number where there is one of the same second already. */
@@ -15,7 +15,7 @@ const ASIDE = /^(.+)\.damaged(?:-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:-\d+)?)?$/;
 export async function setAside(path: string): Promise<string> {
   const aside = freePath(path);
   renameSync(path, aside);
-  await syncFolder(dirname(path));
+  await syncPath(dirname(path));
   return aside;
 }
 
@@ -26,7 +26,7 @@ export async function setAside(path: string): Promise<string> {
 export async function keepAside(path: string): Promise<string> {
   const aside = freePath(path);
   linkSync(path, aside);
-  await syncFolder(dirname(path));
+  await syncPath(dirname(path));
   return aside;
 }
 

@@ -1,12 +1,13 @@
 // The process that holds a container's streams while no daemon does.
 
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, readSync, realpathSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, openSync, readlinkSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Holder } from '../../src/container/holder.js';
+import { Holder, type HeldStreams } from '../../src/container/holder.js';
 import { mkfifo } from '../../src/linux/pipe.js';
+import { Poller } from '../../src/linux/poller.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
@@ -21,10 +22,16 @@ function fifos(t: TestContext): { folder: string; out: number; err: number } {
   return { folder, out: open('stdout'), err: open('stderr') };
 }
 
-/** Starts a holder that ends with the test. */
-async function start(t: TestContext, streams: Parameters<typeof Holder.start>[0]): Promise<Holder> {
-  const holder = await Holder.start(streams);
-  t.after(() => holder.release());
+/** Starts a holder that ends with the test. Resolves once it has its command line, by which it is found. */
+async function start(t: TestContext, streams: HeldStreams): Promise<Holder> {
+  const poller = new Poller();
+  const holder = Holder.start(streams, poller);
+  t.after(() => {
+    holder.release();
+    return poller.close();
+  });
+  const folder = dirname(readlinkSync(`/proc/self/fd/${streams[1]}`));
+  await until(() => Holder.find().has(folder), 'it can be found');
   return holder;
 }
 
@@ -132,7 +139,7 @@ test('Holder.take() says that its holder has ended, also before its parent has r
   holder.release();
   const takeUntilItFails = (): string => {
     const deadline = performance.now() + 4_000;
-    // Without a turn of the event loop in between, so that node cannot reap its child.
+    // Without a turn of the event loop in between, so that it is not reaped.
     while (performance.now() < deadline) {
       try {
         closeSync(holder.take(1));

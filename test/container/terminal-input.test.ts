@@ -1,13 +1,12 @@
 // Typing into a real terminal: everything arrives, and a full one holds up nobody but the writer.
 
 import assert from 'node:assert/strict';
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalInput } from '../../src/container/terminal-input.js';
-import { setNonBlocking } from '../../src/linux/fcntl.js';
 import { hasCode } from '../../src/linux/libc.js';
-import { openPeer, openRawPty } from '../../src/linux/pty.js';
+import { openRawPty } from '../../src/linux/pty.js';
 
 interface Terminal {
   input: TerminalInput;
@@ -16,9 +15,8 @@ interface Terminal {
 }
 
 function openTerminal(t: TestContext): Terminal {
-  const { master } = openRawPty();
-  const peer = openPeer(master);
-  setNonBlocking(peer);
+  const { master, path } = openRawPty();
+  const peer = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
   const input = new TerminalInput(master);
   t.after(async () => {
     input.destroy();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { setNonBlocking, tryLock } from '../../src/linux/fcntl.js';
+import { tryLock } from '../../src/linux/fcntl.js';
 import { mkfifo, setPipeSize, spliceFromTerminal, spliceToFile } from '../../src/linux/pipe.js';
 import { openPeer, openRawPty } from '../../src/linux/pty.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
@@ -76,14 +76,6 @@ test('spliceFromTerminal() moves what was printed: -1 where nothing is there, 0 
   assert.equal(buffer.toString('utf8', 0, readSync(fifo, buffer)), 'out\n');
   closeSync(peer);
   assert.equal(spliceFromTerminal(master, fifo, 100), 0);
-});
-
-test('setNonBlocking() makes a read of an empty FIFO fail instead of waiting', (t) => {
-  const folder = temporaryFolder(t);
-  mkfifo(join(folder, 'fifo'), 0o600);
-  const both = open(t, join(folder, 'fifo'), O_RDWR);
-  setNonBlocking(both);
-  assert.throws(() => readSync(both, Buffer.alloc(1)), { code: 'EAGAIN' });
 });
 
 test('tryLock() gives a file to one open description, until it is closed', (t) => {

@@ -38,12 +38,8 @@ const VETH: LxcNetwork = {
 };
 
 /** The values of `key`, in order. */
-async function values(
-  key: string,
-  settings: Partial<LxcSettings> = {},
-  machine: Partial<LxcMachine> = {},
-): Promise<string[]> {
-  const text = await lxcConfig({ ...SETTINGS, ...settings }, { ...MACHINE, ...machine });
+function values(key: string, settings: Partial<LxcSettings> = {}, machine: Partial<LxcMachine> = {}): string[] {
+  const text = lxcConfig({ ...SETTINGS, ...settings }, { ...MACHINE, ...machine });
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   assert.deepEqual(
     lines.filter((line) => !/^lxc\.[\w.]+ = \S/.test(line) || line.includes('{{')),
@@ -53,24 +49,24 @@ async function values(
   return lines.flatMap((line) => (line.startsWith(`${key} = `) ? [line.slice(key.length + 3)] : []));
 }
 
-test('lxcConfig() uses the keys of LXC 2.1 and later', async () => {
-  assert.deepEqual(await values('lxc.uts.name'), ['abcd1234']);
-  assert.deepEqual(await values('lxc.rootfs.path'), [`dir:${SETTINGS.rootfs}`]);
-  assert.deepEqual(await values('lxc.net.0.type'), ['empty']);
-  assert.deepEqual(await values('lxc.net.0.flags'), ['up']);
-  assert.deepEqual(await values('lxc.utsname'), []);
+test('lxcConfig() uses the keys of LXC 2.1 and later', () => {
+  assert.deepEqual(values('lxc.uts.name'), ['abcd1234']);
+  assert.deepEqual(values('lxc.rootfs.path'), [`dir:${SETTINGS.rootfs}`]);
+  assert.deepEqual(values('lxc.net.0.type'), ['empty']);
+  assert.deepEqual(values('lxc.net.0.flags'), ['up']);
+  assert.deepEqual(values('lxc.utsname'), []);
 });
 
-test('lxcConfig() uses the keys of 2013 for an older LXC', async () => {
+test('lxcConfig() uses the keys of 2013 for an older LXC', () => {
   const old = { hasNewKeys: false, isUnifiedCgroup: false };
-  assert.deepEqual(await values('lxc.utsname', {}, old), ['abcd1234']);
-  assert.deepEqual(await values('lxc.rootfs', {}, old), [SETTINGS.rootfs]);
-  assert.deepEqual(await values('lxc.network.type', {}, old), ['empty']);
-  assert.deepEqual(await values('lxc.network.flags', {}, old), ['up']);
-  assert.deepEqual(await values('lxc.uts.name', {}, old), []);
+  assert.deepEqual(values('lxc.utsname', {}, old), ['abcd1234']);
+  assert.deepEqual(values('lxc.rootfs', {}, old), [SETTINGS.rootfs]);
+  assert.deepEqual(values('lxc.network.type', {}, old), ['empty']);
+  assert.deepEqual(values('lxc.network.flags', {}, old), ['up']);
+  assert.deepEqual(values('lxc.uts.name', {}, old), []);
 });
 
-test('lxcConfig() gives eth0 the bridge, the addresses and the route, in the keys of each LXC', async () => {
+test('lxcConfig() gives eth0 the bridge, the addresses and the route, in the keys of each LXC', () => {
   for (const [machine, prefix, addressKey] of [
     [{}, 'lxc.net.0', 'ipv4.address'],
     [{ hasNewKeys: false, isUnifiedCgroup: false }, 'lxc.network', 'ipv4'],
@@ -86,11 +82,11 @@ test('lxcConfig() gives eth0 the bridge, the addresses and the route, in the key
       [addressKey, '172.17.0.2/16 172.17.255.255'],
       ['ipv4.gateway', '172.17.0.1'],
     ] as const)
-      assert.deepEqual(await values(`${prefix}.${key}`, { network: VETH }, machine), [value], key);
+      assert.deepEqual(values(`${prefix}.${key}`, { network: VETH }, machine), [value], key);
   }
 });
 
-test('lxcConfig() tells the broadcast address, which LXC works out wrongly, where the network has one', async () => {
+test('lxcConfig() tells the broadcast address, which LXC works out wrongly, where the network has one', () => {
   for (const [address, value] of [
     ['10.1.2.3/8', '10.1.2.3/8 10.255.255.255'],
     ['192.168.7.130/25', '192.168.7.130/25 192.168.7.255'],
@@ -98,43 +94,43 @@ test('lxcConfig() tells the broadcast address, which LXC works out wrongly, wher
     ['192.168.7.1/31', '192.168.7.1/31'],
     ['192.168.7.1/32', '192.168.7.1/32'],
   ] as const)
-    assert.deepEqual(await values('lxc.net.0.ipv4.address', { network: { ...VETH, address } }), [value]);
-  await assert.rejects(lxcConfig({ ...SETTINGS, network: { ...VETH, address: '10.1.2.3' } }, MACHINE), {
+    assert.deepEqual(values('lxc.net.0.ipv4.address', { network: { ...VETH, address } }), [value]);
+  assert.throws(() => lxcConfig({ ...SETTINGS, network: { ...VETH, address: '10.1.2.3' } }, MACHINE), {
     message: 'Cannot render an LXC configuration: address "10.1.2.3": not as a.b.c.d/n',
   });
 });
 
-test('lxcConfig() names no bridge, address or other namespace for a container without a network', async () => {
+test('lxcConfig() names no bridge, address or other namespace for a container without a network', () => {
   for (const machine of [{}, { hasNewKeys: false }]) {
-    const text = await lxcConfig(SETTINGS, { ...MACHINE, ...machine });
+    const text = lxcConfig(SETTINGS, { ...MACHINE, ...machine });
     assert.deepEqual(text.match(/^lxc\.(net\.|network\.|namespace\.).*$/gm)?.length, 2, 'type and flags');
   }
 });
 
-test('lxcConfig() takes the network of the host', async () => {
+test('lxcConfig() takes the network of the host', () => {
   const host = { network: { type: 'host' } } as const;
-  assert.deepEqual(await values('lxc.net.0.type', host), ['none']);
-  assert.deepEqual(await values('lxc.network.type', host, { hasNewKeys: false }), ['none']);
-  assert.deepEqual(await values('lxc.net.0.flags', host), []);
-  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range', host), []);
-  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range'), ['0 2147483647']);
+  assert.deepEqual(values('lxc.net.0.type', host), ['none']);
+  assert.deepEqual(values('lxc.network.type', host, { hasNewKeys: false }), ['none']);
+  assert.deepEqual(values('lxc.net.0.flags', host), []);
+  assert.deepEqual(values('lxc.sysctl.net.ipv4.ping_group_range', host), []);
+  assert.deepEqual(values('lxc.sysctl.net.ipv4.ping_group_range'), ['0 2147483647']);
 });
 
-test('lxcConfig() takes what could change the network of the host from every program that is joined to it', async () => {
-  const drops = async (network: LxcNetwork, machine = {}): Promise<boolean> =>
-    (await values('lxc.cap.drop', { network }, machine)).includes('net_admin');
+test('lxcConfig() takes what could change the network of the host from every program that is joined to it', () => {
+  const drops = (network: LxcNetwork, machine = {}): boolean =>
+    values('lxc.cap.drop', { network }, machine).includes('net_admin');
   for (const network of [{ type: 'host' }, { type: 'share', pid: 4711 }, VETH] as const) {
-    assert.equal(await drops(network), true, network.type);
-    if (network.type !== 'share') assert.equal(await drops(network, { hasNewKeys: false }), true, network.type);
+    assert.equal(drops(network), true, network.type);
+    if (network.type !== 'share') assert.equal(drops(network, { hasNewKeys: false }), true, network.type);
   }
-  assert.equal(await drops({ type: 'empty' }), false, 'loopback alone');
+  assert.equal(drops({ type: 'empty' }), false, 'loopback alone');
 });
 
-test('lxcConfig() names the list of system calls that are refused, and allows no console of the host', async () => {
-  assert.deepEqual(await values('lxc.seccomp.profile'), ['/var/lib/tsdock/lxc.seccomp']);
+test('lxcConfig() names the list of system calls that are refused, and allows no console of the host', () => {
+  assert.deepEqual(values('lxc.seccomp.profile'), ['/var/lib/tsdock/lxc.seccomp']);
   const allowed = [
-    ...(await values('lxc.cgroup2.devices.allow')),
-    ...(await values('lxc.cgroup.devices.allow', {}, { hasNewKeys: false })),
+    ...values('lxc.cgroup2.devices.allow'),
+    ...values('lxc.cgroup.devices.allow', {}, { hasNewKeys: false }),
   ];
   assert.deepEqual(
     allowed.filter((device) => /^c (4:|5:1 )/.test(device)),
@@ -142,95 +138,94 @@ test('lxcConfig() names the list of system calls that are refused, and allows no
   );
 });
 
-test("lxcConfig() takes another container's network, and sets nothing in it", async () => {
+test("lxcConfig() takes another container's network, and sets nothing in it", () => {
   const share = { network: { type: 'share', pid: 4711 } } as const;
-  assert.deepEqual(await values('lxc.namespace.share.net', share), ['/proc/4711/ns/net']);
-  assert.deepEqual(await values('lxc.net.0.type', share), []);
-  assert.deepEqual(await values('lxc.net.0.flags', share), []);
-  assert.deepEqual(await values('lxc.sysctl.net.ipv4.ping_group_range', share), []);
-  await assert.rejects(lxcConfig({ ...SETTINGS, ...share }, { ...MACHINE, hasNewKeys: false }), {
+  assert.deepEqual(values('lxc.namespace.share.net', share), ['/proc/4711/ns/net']);
+  assert.deepEqual(values('lxc.net.0.type', share), []);
+  assert.deepEqual(values('lxc.net.0.flags', share), []);
+  assert.deepEqual(values('lxc.sysctl.net.ipv4.ping_group_range', share), []);
+  assert.throws(() => lxcConfig({ ...SETTINGS, ...share }, { ...MACHINE, hasNewKeys: false }), {
     message: 'Cannot share the network of another container: this needs LXC 2.1 or later',
   });
 });
 
-test('lxcConfig() mounts files of the container, in order, each as it is to be', async () => {
+test('lxcConfig() mounts files of the container, in order, each as it is to be', () => {
   const files = [
     { source: '/data/c/hosts', target: 'etc/hosts', isReadOnly: false },
     { source: '/data/c/resolv.conf', target: 'run/resolv.conf', isReadOnly: true },
   ];
   const isFile = (entry: string): boolean => entry.includes('/data/c/');
-  assert.deepEqual((await values('lxc.mount.entry', { files })).filter(isFile), [
+  assert.deepEqual(values('lxc.mount.entry', { files }).filter(isFile), [
     '/data/c/hosts etc/hosts none bind,optional 0 0',
     '/data/c/resolv.conf run/resolv.conf none bind,ro,optional 0 0',
   ]);
-  assert.deepEqual((await values('lxc.mount.entry', { files }, { hasNewKeys: false })).filter(isFile), [
+  assert.deepEqual(values('lxc.mount.entry', { files }, { hasNewKeys: false }).filter(isFile), [
     `/data/c/hosts ${SETTINGS.rootfs}/etc/hosts none bind,optional 0 0`,
     `/data/c/resolv.conf ${SETTINGS.rootfs}/run/resolv.conf none bind,ro,optional 0 0`,
   ]);
-  assert.ok((await values('lxc.mount.entry')).every((entry) => !entry.includes('resolv.conf')));
+  assert.ok(values('lxc.mount.entry').every((entry) => !entry.includes('resolv.conf')));
 });
 
-test('lxcConfig() writes a path with a space or a backslash as one field of a mount entry', async () => {
+test('lxcConfig() writes a path with a space or a backslash as one field of a mount entry', () => {
   const files = [{ source: '/a b/\\040c', target: 'etc/hosts', isReadOnly: false }];
-  const entries = await values('lxc.mount.entry', { files });
+  const entries = values('lxc.mount.entry', { files });
   assert.ok(entries.includes('/a\\040b/\\134040c etc/hosts none bind,optional 0 0'), entries.join('\n'));
 });
 
-test('lxcConfig() writes spaces of the root folder as \\040 where old keys name paths of the host', async () => {
-  const entries = await values('lxc.mount.entry', { rootfs: '/a b/c d/rootfs' }, { hasNewKeys: false });
+test('lxcConfig() writes spaces of the root folder as \\040 where old keys name paths of the host', () => {
+  const entries = values('lxc.mount.entry', { rootfs: '/a b/c d/rootfs' }, { hasNewKeys: false });
   assert.ok(entries.some((entry) => entry.startsWith('sysfs /a\\040b/c\\040d/rootfs/sys sysfs ')));
 });
 
-test('lxcConfig() limits devices through the cgroups that are mounted', async () => {
+test('lxcConfig() limits devices through the cgroups that are mounted', () => {
   for (const [isUnifiedCgroup, prefix, other] of [
     [true, 'lxc.cgroup2', 'lxc.cgroup'],
     [false, 'lxc.cgroup', 'lxc.cgroup2'],
   ] as const) {
-    assert.deepEqual(await values(`${prefix}.devices.deny`, {}, { isUnifiedCgroup }), ['a']);
-    assert.ok((await values(`${prefix}.devices.allow`, {}, { isUnifiedCgroup })).includes('c 1:3 rwm'));
-    assert.deepEqual(await values(`${other}.devices.deny`, {}, { isUnifiedCgroup }), []);
+    assert.deepEqual(values(`${prefix}.devices.deny`, {}, { isUnifiedCgroup }), ['a']);
+    assert.ok(values(`${prefix}.devices.allow`, {}, { isUnifiedCgroup }).includes('c 1:3 rwm'));
+    assert.deepEqual(values(`${other}.devices.deny`, {}, { isUnifiedCgroup }), []);
   }
 });
 
-test('lxcConfig() sets a memory limit where there is one, in the key of the cgroup version', async () => {
+test('lxcConfig() sets a memory limit where there is one, in the key of the cgroup version', () => {
   const limit = { memoryLimitBytes: 300_000_000 };
-  assert.deepEqual(await values('lxc.cgroup2.memory.max', limit), ['300000000']);
-  assert.deepEqual(await values('lxc.cgroup.memory.limit_in_bytes', limit, { isUnifiedCgroup: false }), ['300000000']);
-  assert.deepEqual(
-    await values('lxc.cgroup.memory.limit_in_bytes', limit, { hasNewKeys: false, isUnifiedCgroup: false }),
-    ['300000000'],
-  );
-  assert.deepEqual(await values('lxc.cgroup2.memory.max'), []);
+  assert.deepEqual(values('lxc.cgroup2.memory.max', limit), ['300000000']);
+  assert.deepEqual(values('lxc.cgroup.memory.limit_in_bytes', limit, { isUnifiedCgroup: false }), ['300000000']);
+  assert.deepEqual(values('lxc.cgroup.memory.limit_in_bytes', limit, { hasNewKeys: false, isUnifiedCgroup: false }), [
+    '300000000',
+  ]);
+  assert.deepEqual(values('lxc.cgroup2.memory.max'), []);
 });
 
-test('lxcConfig() leaves the console out without a terminal', async () => {
-  assert.deepEqual(await values('lxc.console.path'), ['none']);
-  assert.deepEqual(await values('lxc.console', {}, { hasNewKeys: false }), ['none']);
-  assert.ok((await values('lxc.mount.entry')).every((entry) => !entry.includes('init')));
+test('lxcConfig() leaves the console out without a terminal', () => {
+  assert.deepEqual(values('lxc.console.path'), ['none']);
+  assert.deepEqual(values('lxc.console', {}, { hasNewKeys: false }), ['none']);
+  assert.ok(values('lxc.mount.entry').every((entry) => !entry.includes('init')));
 });
 
-test('lxcConfig() gives a container with a terminal its peer and LXC its init', async () => {
+test('lxcConfig() gives a container with a terminal its peer and LXC its init', () => {
   const terminal = { terminalPath: '/dev/pts/7' };
-  assert.deepEqual(await values('lxc.console.path', terminal), ['/dev/pts/7']);
+  assert.deepEqual(values('lxc.console.path', terminal), ['/dev/pts/7']);
   assert.ok(
-    (await values('lxc.mount.entry', terminal)).includes(
+    values('lxc.mount.entry', terminal).includes(
       '/usr/sbin/init.lxc.static dev/.tsdock-init none bind,ro,create=file 0 0',
     ),
   );
 });
 
-test('lxcConfig() leaves the init out where the machine has none', async () => {
-  const entries = await values('lxc.mount.entry', { terminalPath: '/dev/pts/7' }, { init: undefined });
+test('lxcConfig() leaves the init out where the machine has none', () => {
+  const entries = values('lxc.mount.entry', { terminalPath: '/dev/pts/7' }, { init: undefined });
   assert.ok(entries.every((entry) => !entry.includes('tsdock-init')));
 });
 
-test('lxcConfig() writes a line for each variable, in order, and these alone', async () => {
-  assert.deepEqual(await values('lxc.environment'), ['HOME=/', 'PATH=/bin']);
+test('lxcConfig() writes a line for each variable, in order, and these alone', () => {
+  assert.deepEqual(values('lxc.environment'), ['HOME=/', 'PATH=/bin']);
 });
 
-test('lxcConfig() drops the capabilities of 2013 and what reads the files of the host', async () => {
+test('lxcConfig() drops the capabilities of 2013 and what reads the files of the host', () => {
   for (const machine of [{}, { hasNewKeys: false }]) {
-    const dropped = (await values('lxc.cap.drop', {}, machine)).join(' ').split(' ');
+    const dropped = values('lxc.cap.drop', {}, machine).join(' ').split(' ');
     for (const name of [
       'sys_admin',
       'mknod',
@@ -246,15 +241,15 @@ test('lxcConfig() drops the capabilities of 2013 and what reads the files of the
   }
 });
 
-test('lxcConfig() names no capability that the kernel does not know', async () => {
-  const dropped = (await values('lxc.cap.drop', {}, { lastCapability: 37 })).join(' ').split(' ');
+test('lxcConfig() names no capability that the kernel does not know', () => {
+  const dropped = values('lxc.cap.drop', {}, { lastCapability: 37 }).join(' ').split(' ');
   assert.deepEqual(
     dropped.filter((name) => /^\d+$/.test(name)),
     ['34', '35', '36', '37'],
   );
 });
 
-test('lxcConfig() lets no value add a line', async () => {
+test('lxcConfig() lets no value add a line', () => {
   const evil = 'x\nlxc.hook.pre-start = /bin/sh';
   const file = { source: '/data/c/hosts', target: 'etc/hosts', isReadOnly: true };
   for (const settings of [
@@ -266,7 +261,7 @@ test('lxcConfig() lets no value add a line', async () => {
     { files: [{ ...file, target: evil }] },
     ...(['bridge', 'hostInterface', 'mac', 'gateway'] as const).map((key) => ({ network: { ...VETH, [key]: evil } })),
   ])
-    await assert.rejects(lxcConfig({ ...SETTINGS, ...settings }, MACHINE), /is not one line of text/);
+    assert.throws(() => lxcConfig({ ...SETTINGS, ...settings }, MACHINE), /is not one line of text/);
 });
 
 test('readLxcMachine() knows the generation of the keys by the version', () => {

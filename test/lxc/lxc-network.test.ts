@@ -105,7 +105,7 @@ test('lxcConfig() shows files of the container over those of the image, and noth
   const machine = await makeMachine(t);
   const { folder, rootfs, rw } = machine.mountUnion();
   const settings = { root: folder, rootfs, hostname: 'box', address: '10.210.1.2', isHostNetwork: false };
-  const files = await writeEtcFiles({ ...settings, resolvConf: 'nameserver 192.0.2.1\n' });
+  const files = writeEtcFiles({ ...settings, resolvConf: 'nameserver 192.0.2.1\n' });
   assert.equal(files.length, 3);
   const read = 'cat /etc/hostname /etc/resolv.conf /etc/hosts';
   const write = 'echo own >> /etc/hosts; chmod 600 /etc/hostname; touch /etc/hosts; echo bad >> /etc/resolv.conf';
@@ -182,7 +182,7 @@ async function makeMachine(t: TestContext): Promise<Machine> {
       user: { uid: 0, gid: 0 },
       terminalPath: undefined,
     };
-    writeFileSync(configPath, await lxcConfig({ ...settings, network, files }, lxcMachine));
+    writeFileSync(configPath, lxcConfig({ ...settings, network, files }, lxcMachine));
     const logPath = join(root, 'lxc.log');
     const start = { id, lxcPath, configPath, logPath, underInit: false, command: program, stdio: [] };
     // Of the namespaces only that of the network: what is mounted here is to be seen there.
@@ -199,7 +199,7 @@ async function makeMachine(t: TestContext): Promise<Machine> {
       const { command, logPath } = await commandOf(`run${++runs}`, network, program, tree?.rootfs, tree?.files);
       // lxc-start fails where the container does not start: its log says so.
       const stdout = await execute(['sh', '-c', '"$@" 2> /dev/null || :', 'sh', ...command]);
-      return { stdout, exit: await readLxcExit(logPath) };
+      return { stdout, exit: readLxcExit(logPath) };
     },
     start: async (id, network, program) => {
       const { command } = await commandOf(id, network, [`/bin/${program}`]);

@@ -47,7 +47,7 @@ test('containerResolvConf() takes public servers where nothing else is known', (
   assert.deepEqual(containerResolvConf('', undefined), { text: servers, replaced: [], usedFallback: true });
 });
 
-test('readResolvConf() reads the file of systemd-resolved only where the host names no other server', async (t) => {
+test('readResolvConf() reads the file of systemd-resolved only where the host names no other server', (t) => {
   const [host, upstream] = [temporaryFile(t, 'host'), temporaryFile(t, 'upstream')];
   writeFileSync(upstream, UPSTREAM);
   for (const [hostText, upstreamText] of [
@@ -56,20 +56,23 @@ test('readResolvConf() reads the file of systemd-resolved only where the host na
     [`${STUB}nameserver 192.0.2.9\n`, undefined],
   ] as const) {
     writeFileSync(host, hostText);
-    assert.deepEqual(await readResolvConf(host, upstream), { hostText, upstreamText });
+    assert.deepEqual(readResolvConf(host, upstream), { hostText, upstreamText });
   }
 });
 
-test('readResolvConf() takes a missing file for an empty one', async (t) => {
+test('readResolvConf() takes a missing file for an empty one', (t) => {
   const missing = temporaryFile(t, 'missing');
-  assert.deepEqual(await readResolvConf(missing, missing), { hostText: '', upstreamText: undefined });
+  assert.deepEqual(readResolvConf(missing, missing), { hostText: '', upstreamText: undefined });
 });
 
-test('readResolvConf() says what it cannot read', async (t) => {
+test('readResolvConf() says what it cannot read', (t) => {
   const file = join(temporaryFile(t, 'file'), '..');
-  await assert.rejects(readResolvConf(file), (error: Error) => {
-    return error.message.startsWith(`Cannot read "${file}": EISDIR: illegal operation on a directory, read`);
-  });
+  assert.throws(
+    () => readResolvConf(file),
+    (error: Error) => {
+      return error.message.startsWith(`Cannot read "${file}": EISDIR: illegal operation on a directory, read`);
+    },
+  );
 });
 
 function temporaryFile(t: TestContext, name: string): string {

@@ -8,7 +8,7 @@ import test from 'node:test';
 import {
   isTemporary,
   removeTemporaries,
-  syncFolder,
+  syncPath,
   temporaryName,
   writeFileAtomically,
   writeNewFile,
@@ -94,8 +94,8 @@ test('removeTemporaries() removes files and folders that are half-made, and noth
   assert.deepEqual(await removeTemporaries(folder, remove), []);
 });
 
-test('syncFolder() rejects for a folder that is missing', async (t) => {
+test('syncPath() rejects for a folder that is missing', async (t) => {
   const folder = temporaryFolder(t);
-  await syncFolder(folder);
-  await assert.rejects(syncFolder(join(folder, 'missing')), { code: 'ENOENT' });
+  await syncPath(folder);
+  await assert.rejects(syncPath(join(folder, 'missing')), { code: 'ENOENT' });
 });
