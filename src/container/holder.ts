@@ -32,10 +32,10 @@ export class Holder {
     this.#poller = poller;
   }
 
-  /** Starts one. Throws where the process cannot be started. */
-  static start(streams: HeldStreams, poller: Poller): Holder {
+  /** Starts one. Rejects where the process cannot be started. */
+  static async start(streams: HeldStreams, poller: Poller): Promise<Holder> {
     try {
-      return new Holder(spawnProgram({ args: ARGUMENTS, env: {}, stdio: streams }), poller);
+      return new Holder(await spawnProgram({ args: ARGUMENTS, env: {}, stdio: streams }), poller);
     } catch (cause) {
       throw new Error(`Cannot start ${ARGUMENTS.join(' ')}: ${errorMessage(cause)}`, { cause });
     }

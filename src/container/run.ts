@@ -129,10 +129,14 @@ export class Run {
       forgetSignal(subject.root);
       const stdio = Stdio.create(streamSettings(subject, runtime));
       undo.push(() => stdio.end());
-      stdio.hold(); // before the program: what it prints is lost where it ends, and so does this daemon, before there is one
       if (window !== undefined) stdio.resize(window);
       // 4. What LXC is to do, and LXC. Once it runs nothing is undone: the monitor does it at the end.
-      const process = await spawnLxc(subject, runtime, stdio, found.user);
+      // The holder is there before: what the program prints would be lost where both it and this daemon end at once.
+      const [configPath] = await Promise.all([
+        writeConfig(subject, runtime, stdio.terminalPath, found.user),
+        stdio.hold(),
+      ]);
+      const process = await spawnLxc(subject, runtime, stdio, configPath);
       undo.length = 0;
       state.setRunning(process);
       return new Run(subject, runtime, process, stdio);
@@ -154,7 +158,7 @@ export class Run {
     subject.network = await adoptNetwork(subject.id, subject.root, runtime);
     subject.logs.open();
     const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
-    stdio.hold();
+    await stdio.hold();
     if (!isOnRecord) await subject.save();
     thawLeftover({ id: subject.id, root: subject.root, pid: process.pid });
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
@@ -268,13 +272,17 @@ export class Run {
   }
 }
 
-/** Writes config.lxc and spawns lxc-start with it. */
-async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, user: User): Promise<ProcessId> {
-  const { id, root, path, args, filesystem, config } = subject;
+/** Writes config.lxc, and resolves with its path. */
+async function writeConfig(
+  subject: RunSubject,
+  runtime: Runtime,
+  terminalPath: string | undefined,
+  user: User,
+): Promise<string> {
+  const { root, filesystem, config } = subject;
   const { hostname, ramBytes: memoryLimitBytes, hasTty, term } = config;
   const environment = ['HOME=/', `PATH=${SEARCH_PATH.join(':')}`, ...(hasTty ? [`TERM=${term}`] : [])];
   const { rootfs } = filesystem;
-  const { terminalPath } = stdio;
   const { network, files } = await prepareNetwork(subject, runtime);
   const settings = { hostname, rootfs, environment, memoryLimitBytes, terminalPath, user, network, files };
   const text = lxcConfig(settings, runtime.lxc);
@@ -282,13 +290,18 @@ async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, use
   writeFileUnsynced(configPath, text, 0o644);
   step('config', 'container.go, Container.generateLXCConfig', () => ({ configPath }));
   keepNetwork(root, subject.network);
+  return configPath;
+}
+
+async function spawnLxc(subject: RunSubject, runtime: Runtime, stdio: Stdio, configPath: string): Promise<ProcessId> {
+  const { id, path, args, config } = subject;
   createWithRoom(lxcLogPath(subject), LXC_LOG_ROOM_BYTES, LXC_LOG_MODE);
-  const process = spawnLxcStart({
+  const process = await spawnLxcStart({
     id,
     lxcPath: runtime.containersPath,
     configPath,
     logPath: lxcLogPath(subject),
-    underInit: hasTty,
+    underInit: config.hasTty,
     command: [path, ...args],
     stdio: stdio.forLxc,
   });

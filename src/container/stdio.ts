@@ -83,15 +83,15 @@ export class Stdio {
     this.#streams.forLxc = [];
   }
 
-  /** Starts the holder, unless there is one. Throws where the process cannot be started. */
-  hold(): void {
-    if (this.#holder === undefined) this.#startHolder();
+  /** Starts the holder, unless there is one. Rejects where the process cannot be started. */
+  async hold(): Promise<void> {
+    if (this.#holder === undefined) await this.#startHolder();
   }
 
-  #startHolder(): void {
+  async #startHolder(): Promise<void> {
     const streams = this.#streams.openForHolder();
     try {
-      this.#holder = Holder.start(streams, this.#poller);
+      this.#holder = await Holder.start(streams, this.#poller);
     } finally {
       this.#streams.closeForHolder(streams);
     }
@@ -108,14 +108,14 @@ export class Stdio {
       stdin.once('close', resolve);
       stdin.end();
     });
-    this.#replaceHolder();
+    await this.#replaceHolder();
   }
 
   /** The holder has the write end of stdin too: another one, without it, takes its place. */
-  #replaceHolder(): void {
+  async #replaceHolder(): Promise<void> {
     if (this.#isEnded) return;
     const before = this.#holder;
-    this.#startHolder();
+    await this.#startHolder();
     before?.release();
   }
 

@@ -100,14 +100,38 @@ export function bindErrno(declaration: string): (facts: CallFacts, ...args: Nati
 
 /** As `bind`, but the call runs on a thread of libuv's pool: for what may block. Buffers passed in must not be reused before. */
 export function bindAsync(declaration: string): (facts: CallFacts, ...args: NativeArgument[]) => Promise<number> {
+  const call = bindInPool(declaration);
+  return async (facts, ...args) => {
+    const { result, errno, name } = await call(args);
+    if (result >= 0) return result;
+    throw new SyscallError(name, errno, facts);
+  };
+}
+
+/** As `bindErrno`, but the call runs on a thread of the pool, as with `bindAsync`. */
+export function bindErrnoAsync(declaration: string): (facts: CallFacts, ...args: NativeArgument[]) => Promise<void> {
+  const call = bindInPool(declaration);
+  return async (facts, ...args) => {
+    const { result, name } = await call(args);
+    if (result !== 0) throw new SyscallError(name, result, facts);
+  };
+}
+
+interface PoolResult {
+  result: number;
+  errno: number;
+  /** of the C function */
+  name: string;
+}
+
+function bindInPool(declaration: string): (args: NativeArgument[]) => Promise<PoolResult> {
   const native = libc.func(declaration);
-  return (facts, ...args) =>
+  return (args) =>
     new Promise((resolve, reject) => {
       native.async(...args, (error: Error | null, result: number) => {
         const errno = koffi.errno(); // koffi restores the thread's errno around this callback
-        if (error !== null) reject(error);
-        else if (result >= 0) resolve(result);
-        else reject(new SyscallError(native.info.name, errno, facts));
+        if (error === null) resolve({ result, errno, name: native.info.name });
+        else reject(error);
       });
     });
 }

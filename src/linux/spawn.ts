@@ -1,12 +1,13 @@
 // Starting a program by posix_spawn(3), for the two that each run of a container needs. node's own `spawn` forks, which
 // copies the page tables of the daemon and lets every page that it writes next cost a fault; this borrows the memory until
-// the program is executed. And a program that is started so belongs to no event loop: it lives on when the daemon ends.
+// the program is executed. The thread that does so stands still meanwhile, so it is one of the pool: on a busy machine it
+// takes a while until the new process has its turn.
 //
 // The rule that must hold: whoever starts a program sees its end by `processExit`, which reaps it.
 //
 // 2013: container.go, Container.start (exec.Cmd)
 
-import { bind, bindErrno, hasCode, type NativeArgument } from './libc.js';
+import { bind, bindErrno, bindErrnoAsync, hasCode, type NativeArgument } from './libc.js';
 
 /** A program to start. */
 export interface SpawnedProgram {
@@ -38,7 +39,7 @@ const destroyAttributes = bindErrno('int posix_spawnattr_destroy(void *attribute
 const setFlags = bindErrno('int posix_spawnattr_setflags(void *attributes, short flags)');
 const setDefaultSignals = bindErrno('int posix_spawnattr_setsigdefault(void *attributes, void *set)');
 const setSignalMask = bindErrno('int posix_spawnattr_setsigmask(void *attributes, void *set)');
-const posixSpawn = bindErrno(
+const posixSpawn = bindErrnoAsync(
   'int posix_spawnp(void *pid, const char *file, void *actions, void *attributes, const char **argv, const char **envp)',
 );
 const waitpid = bind('int waitpid(int pid, void *status, int options)');
@@ -47,10 +48,10 @@ const waitpid = bind('int waitpid(int pid, void *status, int options)');
 const children = new Set<number>();
 
 /**
- * Starts a program in a session of its own, at the root directory, with no signal ignored or blocked, and returns its pid.
- * Throws SyscallError: ENOENT where there is no such program, E2BIG where its arguments are too long.
+ * Starts a program in a session of its own, at the root directory, with no signal ignored or blocked, and resolves with its
+ * pid. The descriptors are the caller's again then. Rejects with SyscallError: ENOENT where there is no such program, E2BIG where its arguments are too long.
  */
-export function spawnProgram({ args, env, stdio }: SpawnedProgram): number {
+export async function spawnProgram({ args, env, stdio }: SpawnedProgram): Promise<number> {
   const [program = ''] = args;
   const [actions, attributes] = [Buffer.alloc(OPAQUE_BYTES), Buffer.alloc(OPAQUE_BYTES)];
   const pid = new Int32Array(1);
@@ -67,7 +68,7 @@ export function spawnProgram({ args, env, stdio }: SpawnedProgram): number {
       setDefaultSignals({}, attributes, Buffer.alloc(SIGNAL_SET_BYTES, 0xff)); // node ignores SIGPIPE
       setSignalMask({}, attributes, Buffer.alloc(SIGNAL_SET_BYTES));
       const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-      posixSpawn({ path: program }, pid, program, actions, attributes, vector(args), vector(variables));
+      await posixSpawn({ path: program }, pid, program, actions, attributes, vector(args), vector(variables));
     } finally {
       destroyAttributes({}, attributes);
     }

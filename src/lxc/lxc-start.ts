@@ -58,10 +58,10 @@ export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit,
   return [...options, '--', ...init, ...command];
 }
 
-/** Spawns lxc-start. Throws where it cannot be a process. */
-export function spawnLxcStart(start: LxcStart): ProcessId {
+/** Spawns lxc-start. Resolves once it is a process; rejects where it cannot be one. */
+export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   const args = lxcStartArguments(start);
-  const pid = trySpawn(['lxc-start', ...args], start.stdio);
+  const pid = await trySpawn(['lxc-start', ...args], start.stdio);
   // It cannot have been reaped yet, so it has an entry, whatever has become of it.
   const startTicks = processStartTicks(pid);
   if (startTicks === undefined) throw new Error('Cannot spawn lxc-start: it ended at once');
@@ -69,9 +69,9 @@ export function spawnLxcStart(start: LxcStart): ProcessId {
   return { pid, startTicks };
 }
 
-function trySpawn(args: readonly string[], stdio: readonly number[]): number {
+async function trySpawn(args: readonly string[], stdio: readonly number[]): Promise<number> {
   try {
-    return spawnProgram({ args, stdio, env: searchPath() });
+    return await spawnProgram({ args, stdio, env: searchPath() });
   } catch (cause) {
     const why = hasCode(cause, 'ENOENT') ? NOT_INSTALLED : errorMessage(cause);
     throw new Error(`Cannot spawn lxc-start: ${why}`, { cause });

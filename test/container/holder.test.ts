@@ -25,7 +25,7 @@ function fifos(t: TestContext): { folder: string; out: number; err: number } {
 /** Starts a holder that ends with the test. Resolves once it has its command line, by which it is found. */
 async function start(t: TestContext, streams: HeldStreams): Promise<Holder> {
   const poller = new Poller();
-  const holder = Holder.start(streams, poller);
+  const holder = await Holder.start(streams, poller);
   t.after(() => {
     holder.release();
     return poller.close();

@@ -14,7 +14,7 @@ import { temporaryFolder } from '../archive/tar-builder.js';
 async function output(t: TestContext, script: string, env: Record<string, string> = {}): Promise<string> {
   const path = join(temporaryFolder(t), 'output');
   const file = openSync(path, 'w');
-  const pid = spawnProgram({ args: ['sh', '-c', script], env, stdio: ['ignore', file, file] });
+  const pid = await spawnProgram({ args: ['sh', '-c', script], env, stdio: ['ignore', file, file] });
   closeSync(file);
   await ended(t, pid);
   return readFileSync(path, 'utf8');
@@ -53,15 +53,15 @@ test('spawnProgram() starts a session, with no signal ignored or blocked', async
   assert.equal(session, pid);
 });
 
-test('spawnProgram() says why there is no process', () => {
-  const start = (args: string[]): number => spawnProgram({ args, env: {}, stdio: [] });
-  assert.throws(() => start(['no-such-program']), { code: 'ENOENT', path: 'no-such-program' });
-  assert.throws(() => start(['/dev/null']), { code: 'EACCES' });
-  assert.throws(() => start(['true', 'x'.repeat(200_000)]), { code: 'E2BIG' });
+test('spawnProgram() says why there is no process', async () => {
+  const start = (args: string[]): Promise<number> => spawnProgram({ args, env: {}, stdio: [] });
+  await assert.rejects(start(['no-such-program']), { code: 'ENOENT', path: 'no-such-program' });
+  await assert.rejects(start(['/dev/null']), { code: 'EACCES' });
+  await assert.rejects(start(['true', 'x'.repeat(200_000)]), { code: 'E2BIG' });
 });
 
 test('processExit() reaps a program that was spawned, and reap() leaves one that runs or is not ours alone', async (t) => {
-  const pid = spawnProgram({ args: ['sleep', 'infinity'], env: {}, stdio: [] });
+  const pid = await spawnProgram({ args: ['sleep', 'infinity'], env: {}, stdio: [] });
   t.after(() => withPidfd(pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL')));
   reap(process.ppid);
   assert.ok(isProcessAlive(pid));
