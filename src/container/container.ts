@@ -10,7 +10,7 @@ import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Filesystem } from '../filesystem/filesystem.js';
-import { layerPaths } from '../filesystem/layer-paths.js';
+import { checkLayers, layerPaths } from '../filesystem/layer-paths.js';
 import { FORM_FILE } from '../filesystem/rw.js';
 import { onceFilesAreLeft } from '../linux/open-files.js';
 import type { SignalName } from '../linux/process.js';
@@ -138,6 +138,7 @@ export class Container {
     network: NetworkInterface | undefined,
   ): Promise<Container> {
     const { id, path, args, layers, config, userData } = container;
+    checkLayers(layers);
     const root = join(runtime.containersPath, id);
     const Filesystem = { Layers: layers };
     const Config = configToJSON({ ...config, hostname: id });

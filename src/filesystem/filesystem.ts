@@ -60,7 +60,6 @@ export class Filesystem {
 
   /** Makes what a mount needs in the folder of a new container, which has another name as yet. Nothing is synced. */
   layOut(folder: string): void {
-    checkLayers(this.layers);
     mkdirSync(join(folder, basename(this.rootfs)), { mode: FOLDER_MODE });
     layOutRw(join(folder, basename(this.rwPath)), this.#driver.name, (rw) => this.#dressRoot(rw));
     this.#rwDriver = this.#driver;
