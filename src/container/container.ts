@@ -72,7 +72,10 @@ export interface NewContainer {
 export class Container {
   readonly id: string;
   readonly root: string;
+  /** as in JSON */
   readonly created: string;
+  /** the same, in milliseconds since 1970 */
+  readonly createdAtMs: number;
   readonly path: string;
   readonly args: readonly string[];
   readonly config: Config;
@@ -114,6 +117,7 @@ export class Container {
     this.id = basename(root);
     this.root = root;
     this.created = text(json['Created'], goTime(0));
+    this.createdAtMs = goTimeMs(this.created);
     this.path = text(json['Path'], '');
     this.args = texts(json['Args']);
     this.config = configFromJSON(objectIn(json, 'Config'), this.id);
@@ -173,11 +177,6 @@ export class Container {
     container.#isUnsynced = existsSync(join(root, UNSYNCED));
     if (isNew) await container.save();
     return container;
-  }
-
-  /** When it was made, in milliseconds since 1970. */
-  get createdAtMs(): number {
-    return goTimeMs(this.created);
   }
 
   /** The program and its arguments, in one line. */

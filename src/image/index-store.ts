@@ -32,6 +32,8 @@ export class Index {
   #names: Names;
   #byId: ReadonlyMap<string, Image>;
   #layers: ReadonlySet<string>;
+  /** all names, sorted: made for the first who asks */
+  #sorted: readonly string[] | undefined;
   /** keys of the file that are not known here */
   readonly #unknown: Readonly<Record<string, GoValue>>;
   #changing: Promise<unknown> = Promise.resolve();
@@ -75,8 +77,8 @@ export class Index {
   }
 
   /** All names, sorted. 2013: Index.Names */
-  get names(): string[] {
-    return [...this.#names.keys()].sort();
+  get names(): readonly string[] {
+    return (this.#sorted ??= [...this.#names.keys()].sort());
   }
 
   /** The versions of a name, newest first; none where nothing has that name. */
@@ -171,6 +173,7 @@ export class Index {
     this.#names = names;
     this.#byId = byId(names);
     this.#layers = layersOf(names);
+    this.#sorted = undefined;
   }
 
   #text(names: Names): string {

@@ -66,17 +66,13 @@ export abstract class ImageCommands extends ServerBase {
     const limit = call.flags.l > 0 ? call.flags.l : Infinity;
     const [only] = call.args;
     const names = only === undefined ? index.names : [only];
-    const rows = names.flatMap((name) =>
-      index
-        .history(name)
-        .slice(0, limit)
-        .map((image) => ({ name, image })),
-    );
+    const versions = (name: string): readonly Image[] => index.history(name).slice(0, limit);
     if (call.flags.q) {
-      stdout.write(rows.map(({ image }) => `${image.id}\n`).join(''));
+      stdout.write(names.flatMap((name) => versions(name).map(({ id }) => `${id}\n`)).join(''));
     } else {
-      const shown = rows.map(({ name, image }) => imageRow(name, image));
-      stdout.write(formatTable([['NAME', 'ID', 'CREATED', 'PARENT'], ...shown], TABLE_LAYOUT));
+      const now = Date.now();
+      const rows = names.flatMap((name) => versions(name).map((image) => imageRow(name, image, now)));
+      stdout.write(formatTable([['NAME', 'ID', 'CREATED', 'PARENT'], ...rows], TABLE_LAYOUT));
     }
   }
 
@@ -109,8 +105,8 @@ export abstract class ImageCommands extends ServerBase {
   }
 }
 
-function imageRow(name: string, image: Image): string[] {
-  const ago = humanDuration((Date.now() - imageCreatedMs(image)) / 1000);
+function imageRow(name: string, image: Image, now: number): string[] {
+  const ago = humanDuration((now - imageCreatedMs(image)) / 1000);
   // Dots after the id: the image has more layers than the one that the id names.
   return [name, image.id + (image.layers.length > 1 ? '...' : ''), `${ago} ago`, image.parent];
 }

@@ -66,7 +66,8 @@ export abstract class LookCommands extends ChangeCommands {
     if (call.flags.q) {
       stdout.write(shown.map(({ id }) => `${id}\n`).join(''));
     } else {
-      const rows = shown.map((container) => containerRow(container, call.flags.notrunc));
+      const now = Date.now();
+      const rows = shown.map((container) => containerRow(container, call.flags.notrunc, now));
       const header = ['ID', 'IMAGE', 'COMMAND', 'CREATED', 'STATUS', 'COMMENT'];
       stdout.write(formatTable([header, ...rows], TABLE_LAYOUT));
     }
@@ -141,10 +142,10 @@ export abstract class LookCommands extends ChangeCommands {
   }
 }
 
-function containerRow(container: Container, isWhole: boolean): string[] {
+function containerRow(container: Container, isWhole: boolean, now: number): string[] {
   const { id, userData, commandLine, createdAtMs, state } = container;
   const shown = isWhole ? commandLine : truncateBytes(commandLine, SHOWN_COMMAND_BYTES);
-  const ago = `${humanDuration((Date.now() - createdAtMs) / 1000)} ago`;
+  const ago = `${humanDuration((now - createdAtMs) / 1000)} ago`;
   return [id, userData.get('image') ?? '', shown, ago, state.toString(), userData.get('comment') ?? ''];
 }
 

@@ -8,9 +8,12 @@ export function goTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
 }
 
+/** A longer one has more decimals than a Date takes: `2013-01-29T17:04:05.123Z`. */
+const LONGEST_PLAIN_TIME = 24;
+
 /** The moment of a time from JSON, in milliseconds since 1970; NaN where it is none. */
 export function goTimeMs(text: string): number {
-  return Date.parse(text.replace(/(\.\d{3})\d+/, '$1'));
+  return Date.parse(text.length <= LONGEST_PLAIN_TIME ? text : text.replace(/(\.\d{3})\d+/, '$1'));
 }
 
 /** The moment as Go's log package prints it, in the machine's own time zone: `2013/01/29 17:04:05`. */
