@@ -39,6 +39,23 @@ export function withUnknownKeys(known: Readonly<Record<string, GoValue>>, read: 
   return goMarshal(merge(known, read));
 }
 
+/**
+ * What of an object that was read is not known: all of it that `withUnknownKeys` needs. The values in `known` do not matter.
+ * There is mostly nothing, and that is one object for all.
+ */
+export function unknownPart(known: Readonly<Record<string, GoValue>>, read: JsonObject): JsonObject {
+  const unknown = Object.entries(read).flatMap(([key, value]): [string, unknown][] => {
+    const like = Object.hasOwn(known, key) ? known[key] : undefined;
+    if (like === undefined) return [[key, value]];
+    if (!isKnownObject(like) || !isObject(value)) return [];
+    const part = unknownPart(like, value);
+    return part === NOTHING ? [] : [[key, part]];
+  });
+  return unknown.length === 0 ? NOTHING : Object.fromEntries(unknown);
+}
+
+const NOTHING: JsonObject = {};
+
 function merge(known: Readonly<Record<string, GoValue>>, read: JsonObject): GoValue {
   const merged = Object.entries(known).map(([key, value]): [string, GoValue] => {
     const before = read[key];

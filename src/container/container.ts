@@ -30,7 +30,7 @@ import { goMarshal, type GoValue } from '../util/go-json.js';
 import { goTime, goTimeMs, ZERO_TIME } from '../util/go-time.js';
 import { step } from '../util/steps.js';
 import { configFromJSON, configToJSON, type Config } from './config.js';
-import { CONTAINER_FILE_MODE, objectIn, withUnknownKeys, type JsonObject } from './container-file.js';
+import { CONTAINER_FILE_MODE, objectIn, unknownPart, withUnknownKeys, type JsonObject } from './container-file.js';
 import { UNSYNCED } from './container-folder.js';
 import { thawLeftover } from './freezing.js';
 import type { Holder } from './holder.js';
@@ -56,6 +56,21 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const SAVE_RETRY_MS = 500;
 /** How often a container that cannot be signalled yet is tried again. */
 const RETRY_MS = 5;
+/** What `toJSON` has, so that nothing else of a file need be kept. The values do not matter. */
+const KNOWN: Readonly<Record<string, GoValue>> = {
+  Id: '',
+  Root: '',
+  Created: '',
+  Path: '',
+  Args: [],
+  Config: configToJSON(configFromJSON({}, '')),
+  Filesystem: { RootFS: '', RWPath: '', Layers: [] },
+  State: new State().toJSON(),
+  NetworkSettings: networkSettingsToJSON(undefined),
+  SysInitPath: '',
+};
+/** What a container waits for that has nothing to wait for: one for all, as there may be thousands. */
+const DONE = Promise.resolve();
 
 /** What a new container is made from. */
 export interface NewContainer {
@@ -71,7 +86,6 @@ export interface NewContainer {
 /** See the head of the file. */
 export class Container {
   readonly id: string;
-  readonly root: string;
   /** as in JSON */
   readonly created: string;
   /** the same, in milliseconds since 1970 */
@@ -79,23 +93,28 @@ export class Container {
   readonly path: string;
   readonly args: readonly string[];
   readonly config: Config;
-  readonly filesystem: Filesystem;
+  /** absolute paths, top first */
+  readonly layers: readonly string[];
   readonly state: State;
-  readonly logs: LogStore;
-  readonly userData: ReadonlyMap<string, string>;
   /** whether its file says which layers it has */
   readonly hasKnownLayers: boolean;
   /** what the run that is under way has of the bridge */
   network: NetworkInterface | undefined;
 
   readonly #runtime: Runtime;
-  /** config.json as it was read, for the keys that are not known here */
-  readonly #read: JsonObject;
+  /** what config.json had when it was read that is not known here */
+  readonly #unknown: JsonObject;
+  readonly #userData: JsonObject;
+  /** whether config.json said, in our keys, that it had never run */
+  readonly #hadNotRun: boolean;
+  /** made for the first who asks, as is the next: most of many stopped containers are only listed */
+  #filesystem: Filesystem | undefined;
+  #logs: LogStore | undefined;
   /** the run that is under way, or the last one */
   #run: Run | undefined;
   /** what was taken for the first run when the container was made */
   #reserved: NetworkInterface | undefined;
-  #saving: Promise<void> = Promise.resolve();
+  #saving = DONE;
   #starting: Promise<void> | undefined;
   #killing: Promise<void> | undefined;
   /** `whileFrozen` under way */
@@ -103,32 +122,30 @@ export class Container {
   /** how long it has been frozen, all in all */
   #frozenMs = 0;
   /** what is done to the stopped container: a start waits for it */
-  #handling: Promise<unknown> = Promise.resolve();
+  #handling: Promise<unknown> = DONE;
   #isRetired = false;
   /** what `create` has written may not be on the disk yet */
   #isUnsynced = false;
 
-  private constructor(runtime: Runtime, root: string, json: JsonObject, userData: JsonObject) {
-    const text = (value: unknown, standard: string): string => (typeof value === 'string' ? value : standard);
+  private constructor(runtime: Runtime, id: string, json: JsonObject, userData: JsonObject) {
     const texts = (value: unknown): string[] =>
       Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
     this.#runtime = runtime;
-    this.#read = json;
-    this.id = basename(root);
-    this.root = root;
-    this.created = text(json['Created'], goTime(0));
+    this.#unknown = unknownPart(KNOWN, json);
+    this.#userData = userData;
+    this.id = id;
+    this.created = textOr(json['Created'], goTime(0));
     this.createdAtMs = goTimeMs(this.created);
-    this.path = text(json['Path'], '');
+    this.path = textOr(json['Path'], '');
     this.args = texts(json['Args']);
-    this.config = configFromJSON(objectIn(json, 'Config'), this.id);
+    this.config = configFromJSON(objectIn(json, 'Config'), id);
     // Layers and folders are where the data directory lies now, wherever it was when the file was written.
     const recorded = objectIn(json, 'Filesystem')['Layers'];
-    const layers = layerPaths(runtime.layersPath, recorded);
-    this.hasKnownLayers = Array.isArray(recorded) && layers.length > 0 && recorded.length === layers.length;
-    this.filesystem = new Filesystem(join(root, 'rootfs'), join(root, 'rw'), layers, runtime.driver, runtime.log);
-    this.state = State.fromJSON(objectIn(json, 'State'));
-    this.logs = new LogStore(root, this.id, runtime.logMaxBytes);
-    this.userData = new Map(Object.entries(userData).map(([key, value]) => [key, text(value, '')]));
+    this.layers = layerPaths(runtime.layersPath, recorded, runtime.layersOf(this.userData('image')));
+    this.hasKnownLayers = this.layers.length > 0 && Array.isArray(recorded) && recorded.length === this.layers.length;
+    const state = objectIn(json, 'State');
+    this.state = State.fromJSON(state);
+    this.#hadNotRun = state['StartedAt'] === ZERO_TIME && state['StartTicks'] === 0;
   }
 
   /**
@@ -147,13 +164,17 @@ export class Container {
     const Filesystem = { Layers: layers };
     const Config = configToJSON({ ...config, hostname: id });
     const json = { Created: goTime(Date.now()), Path: path, Args: args, Config, Filesystem };
-    const created = new Container(runtime, root, json, userData);
+    const created = new Container(runtime, id, json, userData);
     const temporary = join(runtime.containersPath, temporaryName(id));
     try {
       mkdirSync(temporary, { mode: 0o700 });
       writeFileUnsynced(join(temporary, UNSYNCED), '', 0o600);
       writeFileUnsynced(join(temporary, 'config.json'), created.#configText(), CONTAINER_FILE_MODE);
-      writeFileUnsynced(join(temporary, 'userdata.json'), goMarshal(created.userData), CONTAINER_FILE_MODE);
+      writeFileUnsynced(
+        join(temporary, 'userdata.json'),
+        goMarshal(new Map(Object.entries(userData))),
+        CONTAINER_FILE_MODE,
+      );
       created.filesystem.layOut(temporary);
       renameSync(temporary, root);
     } catch (error) {
@@ -173,10 +194,35 @@ export class Container {
    */
   static async load(runtime: Runtime, root: string, lxcStartPid?: number): Promise<Container> {
     const { json, userData, isNew } = await readContainer(runtime, root, lxcStartPid);
-    const container = new Container(runtime, root, json, userData);
+    const container = new Container(runtime, basename(root), json, userData);
     container.#isUnsynced = existsSync(join(root, UNSYNCED));
     if (isNew) await container.save();
     return container;
+  }
+
+  /** Its folder. */
+  get root(): string {
+    return join(this.#runtime.containersPath, this.id);
+  }
+
+  get filesystem(): Filesystem {
+    const { driver, log } = this.#runtime;
+    return (this.#filesystem ??= new Filesystem(
+      join(this.root, 'rootfs'),
+      join(this.root, 'rw'),
+      this.layers,
+      driver,
+      log,
+    ));
+  }
+
+  get logs(): LogStore {
+    return (this.#logs ??= new LogStore(this.root, this.id, this.#runtime.logMaxBytes));
+  }
+
+  /** What userdata.json says: `image`, `comment`; empty where it does not. 2013: Container.GetUserData */
+  userData(key: string): string {
+    return Object.hasOwn(this.#userData, key) ? textOr(this.#userData[key], '') : '';
   }
 
   /** The program and its arguments, in one line. */
@@ -187,7 +233,7 @@ export class Container {
 
   /** Whether its record was damaged and made anew: then what it is to run as, and within which limits, is not known. */
   get isRecovered(): boolean {
-    return this.#read[RECOVERED] === true;
+    return this.#unknown[RECOVERED] === true;
   }
 
   /**
@@ -197,8 +243,7 @@ export class Container {
    * DIFFERS D50: the original had them as `Exit 0` from then on.
    */
   get isUnfinished(): boolean {
-    const { StartedAt, StartTicks } = objectIn(this.#read, 'State');
-    return !this.isRecovered && !this.state.hasRun && StartedAt === ZERO_TIME && StartTicks === 0;
+    return this.#hadNotRun && !this.isRecovered && !this.state.hasRun;
   }
 
   /** The streams of the run that is under way. */
@@ -495,6 +540,10 @@ export class Container {
   }
 
   #configText(): string {
-    return withUnknownKeys(this.toJSON(), this.#read);
+    return withUnknownKeys(this.toJSON(), this.#unknown);
   }
+}
+
+function textOr(value: unknown, standard: string): string {
+  return typeof value === 'string' ? value : standard;
 }

@@ -73,7 +73,7 @@ export class Docker {
 
   /** Whether a container has the layer of that path. */
   usesLayer(layer: string): boolean {
-    for (const { filesystem } of this.#containers.values()) if (filesystem.layers.includes(layer)) return true;
+    for (const { layers } of this.#containers.values()) if (layers.includes(layer)) return true;
     return false;
   }
 
@@ -199,7 +199,7 @@ export class Docker {
 
   /** What can be read of all containers, each on its own: damage to one is no reason not to have the others. */
   async #loadAll(running: ReadonlyMap<string, { pid: number }>): Promise<Container[]> {
-    const { containersPath, layersPath, damage } = this.#runtime;
+    const { containersPath, damage } = this.#runtime;
     const loaded: Container[] = [];
     const names = await readdir(containersPath);
     for (const name of names) {
@@ -207,7 +207,7 @@ export class Docker {
       const root = join(containersPath, name);
       try {
         if (!(await checkContainerFolder(containersPath, name, damage))) continue;
-        if (!running.has(name) && wasCutAtCreation(root, layersPath)) {
+        if (!running.has(name) && wasCutAtCreation(root)) {
           await this.#removeUnfinished(root);
           continue;
         }

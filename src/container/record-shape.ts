@@ -5,7 +5,7 @@
 //
 // 2013: encoding/json, for which a value of another type was an error
 
-import { layerPaths } from '../filesystem/layer-paths.js';
+import { areLayers } from '../filesystem/layer-paths.js';
 import { goTimeMs } from '../util/go-time.js';
 import { isObject, objectIn, type JsonObject } from './container-file.js';
 
@@ -44,7 +44,7 @@ const STATE_SHAPES: typeof SHAPES = {
 };
 
 /** Why an object is no record of a container; undefined where it is one. */
-export function recordProblem(json: JsonObject, layersPath: string): string | undefined {
+export function recordProblem(json: JsonObject): string | undefined {
   const missing = NEEDED.find((key) => json[key] === undefined);
   if (missing !== undefined) return `it has no ${missing}`;
   const wrong =
@@ -52,10 +52,7 @@ export function recordProblem(json: JsonObject, layersPath: string): string | un
     misfit(objectIn(json, 'Config'), CONFIG_SHAPES) ??
     misfit(objectIn(json, 'State'), STATE_SHAPES);
   if (wrong !== undefined) return `its ${wrong} is of another type`;
-  const recorded = objectIn(json, 'Filesystem')['Layers'];
-  const isWhole =
-    Array.isArray(recorded) && recorded.length > 0 && layerPaths(layersPath, recorded).length === recorded.length;
-  return isWhole ? undefined : NO_LAYERS;
+  return areLayers(objectIn(json, 'Filesystem')['Layers']) ? undefined : NO_LAYERS;
 }
 
 /** The members of the right type, also of Config and State. */

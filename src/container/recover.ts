@@ -44,7 +44,7 @@ export async function readContainer(
   const found = { sound: {} as JsonObject };
   try {
     const json = readJsonObject(path) ?? {};
-    const problem = recordProblem(json, runtime.layersPath);
+    const problem = recordProblem(json);
     if (problem === undefined) return { json, userData, isNew: false };
     if (json[RECOVERED] === true && problem === NO_LAYERS) return again(runtime, json, userData);
     found.sound = soundPart(json);
@@ -62,11 +62,11 @@ export async function readContainer(
 }
 
 /** Whether a power cut came as the container in `root` was being made: nobody knows of it, and it cannot be read. */
-export function wasCutAtCreation(root: string, layersPath: string): boolean {
+export function wasCutAtCreation(root: string): boolean {
   if (!existsSync(join(root, UNSYNCED))) return false;
   try {
     const [json, userData] = [readJsonObject(join(root, 'config.json')), readJsonObject(join(root, 'userdata.json'))];
-    return json === undefined || userData === undefined || recordProblem(json, layersPath) !== undefined;
+    return json === undefined || userData === undefined || recordProblem(json) !== undefined;
   } catch {
     return true;
   }

@@ -47,10 +47,10 @@ export abstract class ChangeCommands extends FileCommands {
     const [name = '', imageName = ''] = call.args;
     if (name === '' || imageName === '') return commit.usage(stdout);
     const container = this.container(name);
-    const { filesystem, userData } = container;
-    const parent = userData.get('image') ?? '';
+    const { filesystem, layers } = container;
+    const parent = container.userData('image');
     const image = await container.whileFrozen(() =>
-      filesystem.commit((archive) => this.parts.images.create(imageName, archive, filesystem.layers, parent)),
+      filesystem.commit((archive) => this.parts.images.create(imageName, archive, layers, parent)),
     );
     await writeTo(stdout, `${image.id}\n`);
   }

@@ -190,7 +190,7 @@ export abstract class ContainerCommands extends ImageCommands {
   /** Removes a container that could not be started, and never rejects: the caller is told why it could not. */
   async #discard(container: Container): Promise<void> {
     await this.parts.containers.discard(container);
-    await this.parts.images.layers.free(container.filesystem.layers);
+    await this.parts.images.layers.free(container.layers);
   }
 
   /** Removes a container, and the layers that only it had. */
@@ -198,7 +198,7 @@ export abstract class ContainerCommands extends ImageCommands {
     try {
       await this.parts.containers.destroy(container, isForced);
     } finally {
-      await this.parts.images.layers.free(container.filesystem.layers);
+      await this.parts.images.layers.free(container.layers);
     }
   }
 }

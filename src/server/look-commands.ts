@@ -143,10 +143,10 @@ export abstract class LookCommands extends ChangeCommands {
 }
 
 function containerRow(container: Container, isWhole: boolean, now: number): string[] {
-  const { id, userData, commandLine, createdAtMs, state } = container;
+  const { id, commandLine, createdAtMs, state } = container;
   const shown = isWhole ? commandLine : truncateBytes(commandLine, SHOWN_COMMAND_BYTES);
   const ago = `${humanDuration((now - createdAtMs) / 1000)} ago`;
-  return [id, userData.get('image') ?? '', shown, ago, state.toString(), userData.get('comment') ?? ''];
+  return [id, container.userData('image'), shown, ago, state.toString(), container.userData('comment')];
 }
 
 /** Puts the time of its chunk before each line. A line that comes in several chunks has the time of its first. */

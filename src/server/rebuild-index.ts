@@ -19,11 +19,12 @@ export async function rebuildIndex(images: Store, containers: Docker, damage: Da
   const found: string[] = [];
   try {
     // The oldest first, so that the newest version of a name is added last.
-    for (const { filesystem, userData, created } of containers.list().reverse()) {
-      const id = userData.get('image') ?? '';
+    for (const container of containers.list().reverse()) {
+      const { layers, created } = container;
+      const id = container.userData('image');
       const name = id.slice(0, Math.max(0, id.lastIndexOf(':')));
-      const image = newImage(name, filesystem.layers, created);
-      const isWhole = name !== '' && image.id === id && filesystem.layers.every(isFolder);
+      const image = newImage(name, layers, created);
+      const isWhole = name !== '' && image.id === id && layers.every(isFolder);
       if (!isWhole || images.index.find(id) !== undefined) continue;
       await images.index.add(name, image);
       found.push(id);
