@@ -189,13 +189,17 @@ export class Container {
   }
 
   /**
-   * Reads the container in `root`, whose lxc-start has that pid where it runs. Where its record is damaged it is made anew
-   * from what is known. 2013: loadContainer
+   * Reads the container in `root`, whose lxc-start has that pid where it runs, and which is new to the disk where `create` was
+   * not finished. Where its record is damaged it is made anew from what is known. 2013: loadContainer
    */
-  static async load(runtime: Runtime, root: string, lxcStartPid?: number): Promise<Container> {
+  static async load(
+    runtime: Runtime,
+    root: string,
+    { lxcStartPid, isUnsynced }: { lxcStartPid: number | undefined; isUnsynced: boolean },
+  ): Promise<Container> {
     const { json, userData, isNew } = await readContainer(runtime, root, lxcStartPid);
     const container = new Container(runtime, basename(root), json, userData);
-    container.#isUnsynced = existsSync(join(root, UNSYNCED));
+    container.#isUnsynced = isUnsynced;
     if (isNew) await container.save();
     return container;
   }

@@ -1,27 +1,21 @@
-// All containers of a data directory: made, found, listed, removed, and found again by the next daemon.
+// All containers of a data directory: made, found, listed, removed. `restore.ts` finds them again for the next daemon.
 //
 // 2013: docker.go, Docker
 
-import { mkdir, readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { mendRwDriver } from '../filesystem/mend-rw.js';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { removeTree } from '../linux/remove-tree.js';
 import { removeCgroups } from '../lxc/cgroups.js';
 import { containerInit, waitForProgram } from '../lxc/container-init.js';
-import { findLxcStarts } from '../lxc/lxc-start.js';
-import { isTemporary, NotSyncedError, removeTemporaries, renameDurably, temporaryName } from '../util/atomic-file.js';
+import { NotSyncedError, renameDurably, temporaryName } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { randomId } from '../util/ids.js';
-import { isPathTaken } from '../util/set-aside.js';
 import { step } from '../util/steps.js';
 import { Turns } from '../util/turns.js';
 import { Container, type NewContainer } from './container.js';
-import { checkContainerFolder } from './container-folder.js';
-import { Holder } from './holder.js';
-import { wasCutAtCreation } from './recover.js';
 import { allocateNetwork } from './networking.js';
+import { restoreContainers } from './restore.js';
 import type { RunningContainer, Runtime } from './runtime.js';
-import { hasFifos } from './stdio.js';
 
 /** How often what could not be removed is tried again, in milliseconds. */
 const DISCARD_RETRY_MS = 500;
@@ -51,8 +45,7 @@ export class Docker {
   static async open(runtime: Omit<Runtime, 'running' | 'starts'>): Promise<Docker> {
     const docker = new Docker(runtime);
     await mkdir(runtime.containersPath, { recursive: true, mode: 0o700 });
-    await removeTemporaries(runtime.containersPath, (left) => docker.#removeUnfinished(left));
-    await docker.#restore();
+    await restoreContainers(docker.#runtime, docker.#containers, (container) => docker.destroy(container));
     await runtime.network.ready();
     return docker;
   }
@@ -174,115 +167,4 @@ export class Docker {
       return id;
     }
   }
-
-  async #restore(): Promise<void> {
-    const { containersPath, log } = this.#runtime;
-    const running = findLxcStarts(containersPath);
-    const loaded = await this.#loadAll(running);
-    // Oldest first: `list` counts on the order of insertion between containers of the same moment.
-    loaded.sort((a, b) => a.createdAtMs - b.createdAtMs);
-    const holders = Holder.find();
-    for (const container of loaded) {
-      this.#containers.set(container.id, container);
-      const holder = holders.get(container.root);
-      try {
-        await this.#restoreOne(container, running.get(container.id), holder);
-      } catch (error) {
-        log(`container ${container.id}: ${errorMessage(error)}`);
-        const process = running.get(container.id);
-        await (process === undefined ? container.giveUp() : this.#adoptInSpite(container, process)).catch(
-          (problem: unknown) => log(`container ${container.id}: ${errorMessage(problem)}`),
-        );
-      }
-    }
-  }
-
-  /** What can be read of all containers, each on its own: damage to one is no reason not to have the others. */
-  async #loadAll(running: ReadonlyMap<string, { pid: number }>): Promise<Container[]> {
-    const { containersPath, damage } = this.#runtime;
-    const loaded: Container[] = [];
-    const names = await readdir(containersPath);
-    for (const name of names) {
-      if (isTemporary(name)) continue;
-      const root = join(containersPath, name);
-      try {
-        if (!(await checkContainerFolder(containersPath, name, damage))) continue;
-        if (!running.has(name) && wasCutAtCreation(root)) {
-          await this.#removeUnfinished(root);
-          continue;
-        }
-        await mendRwDriver(join(root, 'rw'), damage);
-        const container = await Container.load(this.#runtime, root, running.get(name)?.pid);
-        if (!container.hasKnownLayers)
-          damage.add(`the layers of container ${root} are not known: no layer is freed until it is removed`, {
-            isStillSo: () => this.#containers.get(name) === container,
-            needsLayers: true,
-          });
-        loaded.push(container);
-      } catch (error) {
-        damage.add(`container ${root} is left out: ${errorMessage(error)}`, {
-          isStillSo: () => isPathTaken(root),
-          needsLayers: true,
-        });
-      }
-    }
-    const lost = [...running].filter(([id]) => !loaded.some((container) => container.id === id));
-    for (const [id, { pid }] of lost)
-      damage.add(
-        `lxc-start ${pid} runs container ${JSON.stringify(id)}, which is not known: \`tsdock -d --clean\` ends it`,
-        {
-          isStillSo: () => findLxcStarts(containersPath).get(id)?.pid === pid,
-        },
-      );
-    return loaded;
-  }
-
-  /** Removes what is no container yet, or no more. One that cannot be removed is no reason not to start. */
-  async #removeUnfinished(left: string): Promise<void> {
-    const { log } = this.#runtime;
-    try {
-      const id = idIn(basename(left));
-      if (id !== undefined) await removeCgroups(id); // a daemon was killed before it came to that
-      await removeTree(left);
-      log(`removed unfinished ${basename(left)}`);
-    } catch (error) {
-      log(errorMessage(error));
-    }
-  }
-
-  /** One that runs is never taken for ended: without its streams, where they are what could not be taken over. */
-  async #adoptInSpite(container: Container, process: { pid: number; startTicks: number }): Promise<void> {
-    const { damage } = this.#runtime;
-    try {
-      await container.adopt(process, undefined);
-    } catch (error) {
-      damage.add(
-        `container ${container.root} runs as lxc-start ${process.pid}, and cannot be taken over: ${errorMessage(error)}: ` +
-          'end that process, or all by `tsdock -d --clean`',
-        { isStillSo: () => findLxcStarts(this.#runtime.containersPath).get(container.id)?.pid === process.pid },
-      );
-    }
-  }
-
-  async #restoreOne(
-    container: Container,
-    process: { pid: number; startTicks: number } | undefined,
-    holder: Holder | undefined,
-  ): Promise<void> {
-    const { log } = this.#runtime;
-    // What cannot be taken away is no reason to leave a container that runs alone.
-    await container.recover().catch((error: unknown) => log(`container ${container.id}: ${errorMessage(error)}`));
-    if (process !== undefined) return container.adopt(process, holder);
-    if (container.state.isRunning || holder !== undefined || hasFifos(container.root)) await container.conclude(holder);
-    else if (await container.filesystem.isMounted()) await container.filesystem.umount();
-    if (container.isUnfinished) {
-      await this.destroy(container);
-      log(`removed unfinished container ${container.id}`);
-    }
-  }
-}
-
-/** The id of the container whose folder has this name, or got it as a temporary one. */
-function idIn(name: string): string | undefined {
-  return /^(?:\.tmp-[0-9a-f]{8}-)?([0-9a-f]{8})$/.exec(name)?.[1];
 }

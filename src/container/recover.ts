@@ -9,7 +9,7 @@
 //
 // 2013: container.go, loadContainer, for whom there was no such container
 
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { layerPaths } from '../filesystem/layer-paths.js';
 import { processArguments } from '../linux/process.js';
@@ -17,7 +17,7 @@ import { INIT_INSIDE } from '../lxc/lxc-config.js';
 import { errorMessage } from '../util/errors.js';
 import { goTime } from '../util/go-time.js';
 import { isPathTaken, keepAside, setAside } from '../util/set-aside.js';
-import { tell, UNSYNCED } from './container-folder.js';
+import { tell } from './container-folder.js';
 import { objectIn, readJsonObject, type JsonObject } from './container-file.js';
 import { NO_LAYERS, recordProblem, soundPart } from './record-shape.js';
 import type { Runtime } from './runtime.js';
@@ -61,9 +61,8 @@ export async function readContainer(
   return { json, userData, isNew: true };
 }
 
-/** Whether a power cut came as the container in `root` was being made: nobody knows of it, and it cannot be read. */
+/** Whether a container whose making was not finished cannot be read: a power cut came, and nobody knows of it. */
 export function wasCutAtCreation(root: string): boolean {
-  if (!existsSync(join(root, UNSYNCED))) return false;
   try {
     const [json, userData] = [readJsonObject(join(root, 'config.json')), readJsonObject(join(root, 'userdata.json'))];
     return json === undefined || userData === undefined || recordProblem(json) !== undefined;

@@ -4,7 +4,7 @@
 // 2013: ioutil.ReadFile, which would have waited for ever at a FIFO
 
 import { isUtf8 } from 'node:buffer';
-import { closeSync, constants, lstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readSync, type Stats } from 'node:fs';
 
 /** The longest config.json or userdata.json, in bytes: a call of the longest line makes less. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
@@ -17,12 +17,23 @@ export function readRegularFile(path: string, maxBytes = MAX_RECORD_BYTES): stri
   if (found.size > maxBytes) throw new Error(`it has ${found.size} bytes, and more than ${maxBytes} make no sense`);
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const bytes = readFileSync(file);
+    const bytes = readBytes(file, found.size);
     if (!isUtf8(bytes)) throw new Error('it holds what is no text');
     return bytes.toString();
   } finally {
     closeSync(file);
   }
+}
+
+/** As many as were there when the size was asked for: node's own readFileSync asks again, and a daemon reads thousands. */
+function readBytes(file: number, size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size;) {
+    const read = readSync(file, bytes, at, size - at, null);
+    if (read === 0) return bytes.subarray(0, at);
+    at += read;
+  }
+  return bytes;
 }
 
 /** What kind of thing lies there, for a sentence. */

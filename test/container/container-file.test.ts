@@ -5,7 +5,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { configFromJSON, configToJSON, DEFAULT_TERM, type Config } from '../../src/container/config.js';
-import { objectIn, readJsonObject, withUnknownKeys, type JsonObject } from '../../src/container/container-file.js';
+import {
+  objectIn,
+  readJsonObject,
+  unknownPart,
+  withUnknownKeys,
+  type JsonObject,
+} from '../../src/container/container-file.js';
 import { DEFAULT_MODE } from '../../src/container/network-mode.js';
 import { parsePortSpec } from '../../src/network/port-spec.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
@@ -65,6 +71,30 @@ test('withUnknownKeys() does not merge lists', () => {
 test('withUnknownKeys() keeps the order of a map with keys like integers', () => {
   const read = JSON.parse('{"Network":{"Ports":{"443":"1","80":"2"}}}') as Record<string, unknown>; // just written so
   assert.equal(withUnknownKeys({ Id: 'x' }, read), '{"Id":"x","Network":{"Ports":{"443":"1","80":"2"}}}');
+});
+
+test('unknownPart() is all that withUnknownKeys() needs of what was read', () => {
+  const known = { Id: 'x', Args: ['a'], Config: { Tty: true }, State: { Pid: 0 }, Ports: new Map([['80', '1']]) };
+  for (const text of [
+    '{}',
+    '{"Id":"y","Args":["b"],"Config":{"Tty":false},"State":{"Pid":1},"Ports":{"443":"2"}}',
+    '{"z":1,"Config":{"Tty":false,"User":"u","More":{"Tty":2}},"State":5,"Id":{"k":1},"Ports":{"443":"2"}}',
+    '{"State":{"Net":{"443":"1","80":"2"}},"__proto__":{"b":2},"Config":{"__proto__":1},"443":"1","80":"2"}',
+  ]) {
+    const read = JSON.parse(text) as JsonObject; // an object, as written here
+    assert.equal(withUnknownKeys(known, unknownPart(known, read)), withUnknownKeys(known, read), text);
+  }
+});
+
+test('unknownPart() keeps nothing of what is known', () => {
+  assert.deepEqual(
+    unknownPart(
+      { Id: 'x', Config: { Tty: true }, Args: [] },
+      { Id: 'y', Config: { Tty: false, User: 'u' }, Args: [1] },
+    ),
+    { Config: { User: 'u' } },
+  );
+  assert.equal(unknownPart({ Id: '' }, { Id: 'y' }), unknownPart({ Id: '' }, {}));
 });
 
 test('configFromJSON() reads what configToJSON() wrote, keys of 2013 first', () => {

@@ -29,6 +29,7 @@ const COLUMNS = [
   'renames',
   'mounts',
   'opens',
+  'looks',
   'otherOpens',
   'modules',
 ] as const;

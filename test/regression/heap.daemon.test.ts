@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { HEAP, HEAP_SLACK } from './bounds.js';
+import { copyContainers } from '../bench/copies.js';
+import { HEAP, HEAP_SLACK, STOPPED_CONTAINER } from './bounds.js';
 import { meteredDaemon, type MeteredDaemon } from './meters.js';
 
 /** Until node has compiled what it compiles after some uses only. */
@@ -27,4 +28,22 @@ describe('the heap of the daemon', () => {
       assert.ok(staying <= mayStayBytes, `${name} keeps ${staying} bytes. Look there: ${why}`);
     });
   }
+
+  test('a stopped container that a daemon finds at its start', async (t) => {
+    const { daemon } = metered;
+    const id = (await daemon.call('run', 'base', '/bin/true')).trim();
+    await daemon.stopped(id);
+    const usedWith = async (count: number): Promise<number> => {
+      assert.equal(await daemon.end(), 0);
+      copyContainers(daemon.directory, id, count);
+      await daemon.begin();
+      await daemon.call('ps', '-a');
+      return metered.heapUsed();
+    };
+    const { few, many, mayStayBytes, why } = STOPPED_CONTAINER;
+    const before = await usedWith(few);
+    const each = Math.round(((await usedWith(many)) - before) / (many - few));
+    t.diagnostic(`seen: ${each} bytes stay`);
+    assert.ok(each <= mayStayBytes, `a stopped container keeps ${each} bytes. Look there: ${why}`);
+  });
 });

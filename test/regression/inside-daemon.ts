@@ -6,7 +6,7 @@
 // long it was blocked (watch-thread.ts). What it waited for a processor meanwhile is the machine's doing, and counts nowhere.
 
 import { once } from 'node:events';
-import { openSync, readSync } from 'node:fs';
+import { openSync, readSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { GCProfiler, getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -14,7 +14,7 @@ import { isMainThread, Worker } from 'node:worker_threads';
 import { BEAT, BLOCKED_MS, END } from './watch-thread.js';
 
 /** What can be asked for: to begin, and to end with the result. */
-export type Order = 'begin heap' | 'end heap' | 'begin stalls' | 'end stalls';
+export type Order = 'begin heap' | 'end heap' | 'used heap' | 'begin stalls' | 'end stalls';
 
 /** What was measured of the heap of the main thread. */
 export interface HeapUse {
@@ -105,6 +105,7 @@ if (isMainThread) {
   const answers: Record<Order, () => unknown> = {
     'begin heap': () => void (heap = new HeapMeter()),
     'end heap': () => heap?.end(),
+    'used heap': usedAfterCollection,
     'begin stalls': async () => void (stalls = await StallMeter.begin()),
     'end stalls': () => stalls?.end(),
   };
@@ -114,6 +115,8 @@ if (isMainThread) {
       void Promise.resolve(answer()).then((said) => socket.end(`${JSON.stringify(said ?? null)}\n`));
     });
   });
-  server.listen(new URL(import.meta.url).searchParams.get('socket') ?? '');
+  const path = new URL(import.meta.url).searchParams.get('socket') ?? '';
+  rmSync(path, { force: true }); // an earlier daemon's: node leaves it where a process ends at once
+  server.listen(path);
   server.unref();
 }

@@ -14,6 +14,8 @@ export interface MeteredDaemon {
   close: () => Promise<void>;
   /** What it allocates while something is done. */
   heapUse: (action: () => Promise<unknown>) => Promise<HeapUse>;
+  /** What is in use of its heap, in bytes. */
+  heapUsed: () => Promise<number>;
   /** For how long it answers nobody while something is done. */
   stalls: (action: () => Promise<unknown>) => Promise<Stall[]>;
 }
@@ -40,6 +42,7 @@ export async function meteredDaemon(): Promise<MeteredDaemon> {
       await action();
       return (await ask('end heap')) as HeapUse; // as inside-daemon.ts says
     },
+    heapUsed: async () => (await ask('used heap')) as number, // as above
     stalls: async (action) => {
       await ask('begin stalls');
       await action();

@@ -13,7 +13,9 @@ const OPENS = ['open', 'openat', 'openat2', 'creat'];
 const SYNCS = ['fsync', 'fdatasync', 'syncfs', 'sync', 'sync_file_range'];
 const RENAMES = ['rename', 'renameat', 'renameat2'];
 const MOUNTS = ['mount', 'umount2', 'fsmount', 'move_mount', 'open_tree'];
-const TRACED = [...PROCESSES, ...OPENS, ...SYNCS, ...RENAMES, ...MOUNTS];
+/** What kind of thing a name is, or whether it is there. */
+const LOOKS = ['statx', 'newfstatat', 'stat', 'lstat', 'access', 'faccessat', 'faccessat2', 'readlink', 'readlinkat'];
+const TRACED = [...PROCESSES, ...OPENS, ...SYNCS, ...RENAMES, ...MOUNTS, ...LOOKS];
 /** A call that one kind of machine does not have (`open` on ARM) is no error: `?`. The longest path is 4096 bytes. */
 const OPTIONS = ['-f', '-y', '-qq', '-s', '4096', '-e', `trace=${TRACED.map((name) => `?${name}`).join()}`];
 /**
@@ -41,6 +43,8 @@ export interface Counts {
   mounts: number;
   /** files and folders opened in the data directory, or tried to */
   opens: number;
+  /** names in the data directory that were looked at without being opened */
+  looks: number;
   /** elsewhere, but for the program's own files, and those whose number varies with the machine */
   otherOpens: number;
   /** scripts and libraries of the program */
@@ -106,6 +110,7 @@ export function countsIn(trace: string, threads: readonly string[], directory: s
     renames: numberOf(RENAMES),
     mounts: numberOf(MOUNTS),
     opens: kinds.filter((kind) => kind === 'data').length,
+    looks: mine.filter((call) => LOOKS.includes(call.name) && isLookAtData(call, directory)).length,
     otherOpens: kinds.filter((kind) => kind === 'other').length,
     modules: kinds.filter((kind) => kind === 'module').length,
   };
@@ -171,4 +176,10 @@ function kindOfFile({ args, result }: SystemCall, directory: string): 'data' | '
   if ([name, folder, opened].some((path) => `${path}/`.startsWith(`${directory}/`))) return 'data';
   if (/\.([cm]?js|node)$/.test(name)) return 'module';
   return VARYING.test(name) || name === process.execPath ? 'varies' : 'other';
+}
+
+/** A look at what is open already has no name. */
+function isLookAtData({ args }: SystemCall, directory: string): boolean {
+  const name = /"([^"]*)"/.exec(args)?.[1] ?? '';
+  return `${name}/`.startsWith(`${directory}/`);
 }

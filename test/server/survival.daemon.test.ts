@@ -395,3 +395,31 @@ test('a start takes away what is half-made, wherever a killed daemon left it', a
   assert.equal(await daemon.call('diff', id), 'C /data\nA /data/mine\n');
   assert.equal(await daemon.call('rm', id), '');
 });
+
+test('a start takes away what is half-made in a container, where it is one thing alone', async () => {
+  const leave: Record<string, (folder: string) => void> = {
+    '.tmp-01234567-config.json': (folder) => writeFileSync(join(folder, '.tmp-01234567-config.json'), 'half'),
+    'rw.next': (folder) => mkdirSync(join(folder, 'rw.next/thing'), { recursive: true }),
+    frozen: (folder) => writeFileSync(join(folder, 'frozen'), ''),
+    signal: (folder) => writeFileSync(join(folder, 'signal'), 'SIGTERM'),
+    stderr: (folder) => mkfifo(join(folder, 'stderr'), 0o600),
+    // Put in place, and not yet on record: rw.driver must not name it any more.
+    'rw.driver.x': (folder) => writeFileSync(join(folder, 'rw.driver'), 'overlay\nrw.next\n'),
+    // A plain copy that was not finished: no manifest says that it counts.
+    'rootfs/half': (folder) => {
+      writeFileSync(join(folder, 'rw.driver'), 'vfs\n');
+      writeFileSync(join(folder, 'rootfs/half'), '');
+    },
+  };
+  const names = Object.keys(leave);
+  const ids = await Promise.all(names.map(() => run('base', '/bin/true')));
+  const mounted = await run('base', '/bin/true');
+  for (const id of [...ids, mounted]) await daemon.stopped(id);
+  assert.equal(await daemon.call('mount', mounted), `${mounted}\n`);
+  await killAndStart(() => names.forEach((name, at) => leave[name]?.(folderOf(ids[at] ?? ''))));
+  assert.deepEqual(names.filter((name, at) => existsSync(join(folderOf(ids[at] ?? ''), name))), []); // prettier-ignore
+  const replaced = folderOf(ids[names.indexOf('rw.driver.x')] ?? '');
+  assert.equal(readFileSync(join(replaced, 'rw.driver'), 'utf8'), 'overlay\n');
+  assert.deepEqual(mountsBelow(folderOf(mounted)), []);
+  assert.equal(await daemon.call('rm', ...ids, mounted), '');
+});

@@ -27,6 +27,14 @@ test('formatTable() counts characters, not bytes and not UTF-16 units', () => {
   assert.equal(formatTable([['größe', 'x'], ['😀😀😀😀', 'y']], LAYOUT), 'größe  x\n😀😀😀😀   y\n'); // prettier-ignore
 });
 
+test('formatTable() takes each cell as it is, whatever the others hold', () => {
+  assert.equal(formatTable([['plain', 'x'], ['größe😀', 'x'], ['a\tb', 'x']], LAYOUT), 'plain   x\ngröße😀  x\na\\tb    x\n'); // prettier-ignore
+});
+
+test('formatTable() takes more rows than a call takes arguments', () => {
+  assert.equal(formatTable(Array.from({ length: 200_000 }, () => ['a', 'b']), LAYOUT).length, 7 * 200_000); // prettier-ignore
+});
+
 test('formatTable() shows control characters escaped, so that a row stays one line (D02)', () => {
   assert.equal(formatTable([['a\tb\nc\x1b\x7f', 'x']], LAYOUT), 'a\\tb\\nc\\u001b\\u007f  x\n');
 });
@@ -44,6 +52,11 @@ test('truncateBytes() leaves a text alone that is short enough', () => {
 
 test('truncateBytes() cuts after so many bytes', () => {
   assert.equal(truncateBytes('/bin/echo one two three', 20), '/bin/echo one two th');
+});
+
+test('truncateBytes() does not look at what it does not show', () => {
+  assert.equal(truncateBytes('a'.repeat(1_000_000), 3), 'aaa');
+  for (const tail of ['ö', '😀', 'b'.repeat(9)]) assert.equal(truncateBytes(`aaa${tail}`, 3), 'aaa');
 });
 
 test('truncateBytes() does not cut a character in two (D01)', () => {
