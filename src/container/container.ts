@@ -110,7 +110,7 @@ export class Container {
   /** made for the first who asks, as is the next: most of many stopped containers are only listed */
   #filesystem: Filesystem | undefined;
   #logs: LogStore | undefined;
-  /** the run that is under way, or the last one */
+  /** the run that is under way, to its very end */
   #run: Run | undefined;
   /** what was taken for the first run when the container was made */
   #reserved: NetworkInterface | undefined;
@@ -430,7 +430,7 @@ export class Container {
 
   /** An earlier daemon's lxc-start still runs: takes over its streams and sees its end. */
   async adopt(process: ProcessId, holder: Holder | undefined): Promise<void> {
-    this.#run = await Run.adopt(this, this.#runtime, process, holder);
+    this.#keepRun(await Run.adopt(this, this.#runtime, process, holder));
   }
 
   /** A run ended while no daemon ran: puts on record what it printed last, how it ended and when. */
@@ -471,9 +471,20 @@ export class Container {
     const network = this.#reserved ?? (await allocateNetwork(this.id, this.config, this.#runtime));
     this.#reserved = undefined;
     await this.#runtime.starts.take(async () => {
-      this.#run = await Run.start(this, this.#runtime, network, window);
-      if (this.#run !== undefined) await this.#record();
+      const run = await Run.start(this, this.#runtime, network, window);
+      if (run === undefined) return;
+      this.#keepRun(run);
+      await this.#record();
     });
+  }
+
+  /** Until its end: a stopped container may stay for long, and keeps nothing of its runs in memory. */
+  #keepRun(run: Run): void {
+    this.#run = run;
+    const letGo = (): void => {
+      if (this.#run === run) this.#run = undefined;
+    };
+    run.ended.then(letGo, letGo);
   }
 
   #saveLater(): void {
