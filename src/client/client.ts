@@ -19,7 +19,8 @@ type Remover = () => void;
 /** Makes one call. Resolves with the exit status; rejects with ClientError where there is no daemon, or not any more. */
 export async function runClient(words: readonly string[], addressText: string, tls?: TlsOptions): Promise<number> {
   const address = daemonAddress(addressText, tls);
-  const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  // In this order: where standard input is no terminal, to look at it costs more than to connect.
+  const isTerminal = process.stdout.isTTY && process.stdin.isTTY;
   const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
   process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
   const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
@@ -42,7 +43,6 @@ export async function runClient(words: readonly string[], addressText: string, t
     return status;
   } finally {
     for (const remove of undo) remove();
-    call?.close();
   }
 }
 

@@ -5,7 +5,6 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import type { DaemonAddress } from './address.js';
 import { lostDaemon } from './connection.js';
 import { output, outputFlushed, type OutputTaker } from './framed-call.js';
@@ -52,8 +51,8 @@ export async function plainCall(
 async function sendInput(socket: Socket, stdin: Readable): Promise<void> {
   const pieces: AsyncIterable<Buffer> = stdin; // it has no encoding
   for await (const piece of pieces) {
-    await setImmediate(); // the first ends this round of the event loop,
-    await setImmediate(); // the second comes when the next has read what is there
+    await new Promise((resolve) => setImmediate(resolve)); // the first ends this round of the event loop,
+    await new Promise((resolve) => setImmediate(resolve)); // the second comes when the next has read what is there
     if (socket.readableEnded || !socket.writable) return;
     if (!socket.write(piece)) await once(socket, 'drain');
   }

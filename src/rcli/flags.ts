@@ -95,7 +95,9 @@ function parseInteger(text: string): number | undefined {
  * for a list.
  */
 function readValues(declared: Readonly<Record<string, DeclaredFlag>>, canonical: string[]): Record<string, FlagValue> {
-  const parsed: Record<string, unknown> = minimist(canonical, { string: Object.keys(declared) });
+  // Most calls of the client give none, and it starts a little sooner so.
+  const isNone = canonical.length === 0;
+  const parsed: Record<string, unknown> = isNone ? {} : minimist(canonical, { string: Object.keys(declared) });
   const valueOf = (name: string, standard: FlagValue): FlagValue => {
     const texts = [parsed[name]].flat().filter((text) => typeof text === 'string');
     if (typeof standard === 'object') return texts;
