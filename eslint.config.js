@@ -2,7 +2,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'eslint.config.js', 'examples/binary.js'] },
+  { ignores: ['dist/**', 'node_modules/**', 'eslint.config.js', 'examples/binary.js', 'examples/bundle.js'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.json' } },

@@ -27,7 +27,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 sudo=${SUDO_USER:+sudo } # what to type before tsdock afterwards
 
-program=$(dirname -- "$here")/dist/src/tsdock.js
+program=$(dirname -- "$here")/dist/src/tsdock.cjs
 link=/usr/local/bin/tsdock
 log=/var/log/tsdock.log
 pid_file=/run/tsdock.pid
@@ -45,7 +45,7 @@ tsdock() {
 # 2. The name `tsdock`. A link to a clone that is gone is replaced; anything else that has the name is left alone.
 if [ "$(readlink "$link" || true)" = "$program" ]; then
   typed=tsdock
-elif [ ! -e "$link" ] && { [ ! -L "$link" ] || [[ $(readlink "$link") == */dist/src/tsdock.js ]]; }; then
+elif [ ! -e "$link" ] && { [ ! -L "$link" ] || [[ $(readlink "$link") == */dist/src/tsdock.cjs ]]; }; then
   mkdir -p "${link%/*}"
   ln -sfn "$program" "$link"
   echo "quickstart: linked $link to $program"
@@ -124,7 +124,7 @@ It works. Now try:
     $sudo$typed help                     all commands
 
 END
-if [ -s "$pid_file" ] && grep -qs tsdock.js "/proc/$(<"$pid_file")/cmdline"; then
+if [ -s "$pid_file" ] && grep -qs tsdock.cjs "/proc/$(<"$pid_file")/cmdline"; then
   cat <<END
 The daemon's log:  $log
 To stop the daemon (containers keep running):  ${sudo}kill \$(cat $pid_file)

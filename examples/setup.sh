@@ -161,7 +161,7 @@ if is_older node_modules/.package-lock.json package-lock.json; then
 fi
 # tsc writes its output even when it finds errors, so dist/.built tells when a build went well. Its time is that of the
 # start: what is edited meanwhile is built the next time.
-if [ ! -e dist/src/tsdock.js ] || is_older dist/.built src test tsconfig.json package.json package-lock.json; then
+if [ ! -e dist/src/tsdock.cjs ] || is_older dist/.built src test tsconfig.json package.json package-lock.json; then
   mkdir -p dist
   : >dist/.building
   step 'building (npm run build)' npm run build --loglevel=error

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The one program: `tsdock -d` hosts the daemon, `-i` opens a shell of its commands, anything else is a call to one. A
 // link to it that is named as a command is that command.
 //

@@ -17,7 +17,7 @@ import { fixtureTar } from './fixture.js';
 import { mountPointsBelow, umountBelow } from './mounts.js';
 
 /** The compiled program. TSDOCK_PROGRAM names another one to test. */
-export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.js', import.meta.url));
+export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.cjs', import.meta.url));
 const DEADLINE_MS = 20_000;
 /** Where daemons listen: below what connections get by themselves. */
 const PORTS = [12_000, 32_000] as const;

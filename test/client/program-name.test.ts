@@ -18,7 +18,7 @@ test('commandNamed() is the command that a link is named after', () => {
 test('commandNamed() is nothing for the names of the program itself', () => {
   for (const path of [
     'tsdock',
-    '/x/dist/src/tsdock.js',
+    '/x/dist/src/tsdock.cjs',
     'node_modules/.bin/tsdock',
     '/usr/bin/docker',
     'tsdock-0.1.0',
@@ -31,7 +31,7 @@ test('commandNamed() is nothing for the names of the program itself', () => {
 
 test('programWords() is node and the script, links followed', (t) => {
   const folder = temporaryFolder(t);
-  const [script, link] = [join(folder, 'tsdock.js'), join(folder, 'tsdock')];
+  const [script, link] = [join(folder, 'tsdock.cjs'), join(folder, 'tsdock')];
   writeFileSync(script, '');
   symlinkSync(script, link);
   for (const path of [script, link]) assert.deepEqual(programWords(process.execPath, path), [process.execPath, script]);

@@ -8,13 +8,15 @@ import { realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { archive, entry } from '../archive/tar-builder.js';
-import { PROGRAM, TestDaemon, until, type TestNetwork } from '../harness.js';
+import { TestDaemon, until, type TestNetwork } from '../harness.js';
 import { TestMachine } from '../network/test-machine.js';
 import { COUNTS } from './bounds.js';
 import { countCalls, countsIn, quiet, straceBefore, type Counts } from './system-calls.js';
 
+const BUNDLE = fileURLToPath(new URL('../../../examples/bundle.js', import.meta.url));
 /** How many there are of stopped containers, for what looks at all of them. */
 const CONTAINERS = 100;
 const TIMES = 5;
@@ -146,8 +148,11 @@ describe('a daemon on no bridge', () => {
   });
 
   test('the client, at version', async (t) => {
+    // As `npm run build` makes it, also where tsc alone was run.
+    const program = join(folder, 'tsdock.cjs');
+    await promisify(execFile)(process.execPath, [BUNDLE, program]);
     const file = join(folder, 'client');
-    const [command, ...words] = [...straceBefore(file), process.execPath, PROGRAM, 'version'];
+    const [command, ...words] = [...straceBefore(file), process.execPath, program, 'version'];
     const env = { ...process.env, DOCKER: `127.0.0.1:${daemon.tcp.port}` };
     await promisify(execFile)(command, words, { env });
     const thread = parseInt(readFileSync(file, 'utf8'), 10).toString(); // the first word of the trace

@@ -366,6 +366,6 @@ test('--clean --data takes away a directory with everything that was set aside i
   assert.equal(await daemon.call('rm', id), '');
   await daemon.end();
   const args = ['-d', '--clean', '--data', '--bridge', 'none', '-g', daemon.directory];
-  execFileSync(process.execPath, [join(import.meta.dirname, '../../src/tsdock.js'), ...args]);
+  execFileSync(process.execPath, [join(import.meta.dirname, '../../src/tsdock.cjs'), ...args]);
   assert.ok(!existsSync(daemon.directory));
 });

@@ -1,4 +1,4 @@
-// Becomes the single executable, with the words it was given: so all tests that start `node dist/src/tsdock.js` start that
+// Becomes the single executable, with the words it was given: so all tests that start `node dist/src/tsdock.cjs` start that
 // instead, when TSDOCK_PROGRAM names the compiled form of this file. Needs Node 26, whose `process.execve` is execve(2).
 
 import { basename } from 'node:path';
