@@ -1,10 +1,11 @@
 // One container from start to exit, by the raw wire and by the client, beside the plain tools and other engines; none has a
-// network. And the start of the client.
+// network. And the start of the client. The client is measured as it is compiled, and as the single executable.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { bareLxc, bareRunc } from './bare.js';
+import { buildExecutable, type Executable } from './executable.js';
 import { duration, figuresInTurn } from './measure.js';
 import { callPeer, type Peer } from './peer.js';
 import { withSides, type Bench, type Sides } from './sides.js';
@@ -13,10 +14,11 @@ const WARM_UP = 10;
 
 /** See the head of the file. */
 export async function benchRuns(bench: Bench): Promise<void> {
+  const executable = buildExecutable(bench);
   await withSides(bench, async (sides) => {
     await overTheWire(bench, sides);
-    await byTheClient(bench, sides);
-    await clientStart(bench, sides);
+    await byTheClient(bench, sides, executable);
+    await clientStart(bench, sides, executable);
   });
 }
 
@@ -39,7 +41,7 @@ async function overTheWire(bench: Bench, { daemon }: Sides): Promise<void> {
   });
 }
 
-async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides): Promise<void> {
+async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides, executable?: Executable): Promise<void> {
   const theirs = (peer: Peer | undefined): { [name: string]: () => Promise<number> } =>
     peer === undefined
       ? {}
@@ -49,28 +51,34 @@ async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides): Pro
   const took = await figuresInTurn<string>(
     {
       ours: () => duration(async () => assert.equal((await daemon.tsdock(['run', 'base', '/bin/true'])).status, 0)),
+      ...(executable === undefined
+        ? {}
+        : { executable: () => duration(() => executable.call(daemon, 'run', 'base', '/bin/true')) }),
       ...theirs(docker),
       ...theirs(podman),
     },
     bench.runs * 3,
   );
-  bench.report({
-    what: 'attached run of /bin/true by the client',
-    unit: 'ms',
-    ours: took['ours'] ?? NaN,
-    beside: { 'docker run --rm': took['docker'], 'podman run --rm': took['podman'] },
-    against: [
-      { to: 'docker run --rm', bound: 0.2 },
-      { to: 'podman run --rm', bound: 0.45 },
-    ],
-  });
+  const beside = { 'docker run --rm': took['docker'], 'podman run --rm': took['podman'] };
+  const against = [
+    { to: 'docker run --rm', bound: 0.2 },
+    { to: 'podman run --rm', bound: 0.45 },
+  ];
+  const what = 'attached run of /bin/true by the client';
+  bench.report({ what, unit: 'ms', ours: took['ours'] ?? NaN, beside, against });
+  if (took['executable'] === undefined) return;
+  bench.report({ what: `${what} in the single executable`, unit: 'ms', ours: took['executable'], beside, against });
 }
 
-async function clientStart(bench: Bench, { daemon }: Sides): Promise<void> {
+async function clientStart(bench: Bench, { daemon }: Sides, executable?: Executable): Promise<void> {
+  const bare = (node: string) => (): Promise<number> => duration(() => promisify(execFile)(node, ['-e', '0']));
   const took = await figuresInTurn(
     {
       ours: () => duration(async () => assert.equal((await daemon.tsdock(['ps', '-q'])).status, 0)),
-      node: () => duration(() => promisify(execFile)(process.execPath, ['-e', '0'])),
+      node: bare(process.execPath),
+      ...(executable === undefined
+        ? {}
+        : { executable: () => duration(() => executable.call(daemon, 'ps', '-q')), nodeInIt: bare(executable.node) }),
     },
     bench.runs * 8,
   );
@@ -80,5 +88,13 @@ async function clientStart(bench: Bench, { daemon }: Sides): Promise<void> {
     ours: took.ours ?? NaN,
     beside: { 'node -e 0': took.node },
     against: [{ to: 'node -e 0', ambition: 1.3 }],
+  });
+  if (took.executable === undefined) return;
+  bench.report({
+    what: 'the client in the single executable: `tsdock ps -q`, start to exit',
+    unit: 'ms',
+    ours: took.executable,
+    beside: { 'node -e 0 of its version': took.nodeInIt },
+    against: [{ to: 'node -e 0 of its version', bound: 1.3 }],
   });
 }
