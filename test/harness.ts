@@ -10,7 +10,7 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { connect, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { fixtureTar } from './fixture.js';
@@ -18,6 +18,9 @@ import { mountPointsBelow, umountBelow } from './mounts.js';
 
 /** The compiled program. TSDOCK_PROGRAM names another one to test. */
 export const PROGRAM = process.env['TSDOCK_PROGRAM'] ?? fileURLToPath(new URL('../src/tsdock.cjs', import.meta.url));
+/** Why a test is skipped that loads a module into the program beside its own; false where that can be done. */
+export const CANNOT_PRELOAD =
+  basename(dirname(PROGRAM)) === 'single-file' && 'the single executable loads no modules but its own';
 const DEADLINE_MS = 20_000;
 /** Where daemons listen: below what connections get by themselves. */
 const PORTS = [12_000, 32_000] as const;

@@ -4,13 +4,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { copyContainers } from '../bench/copies.js';
+import { CANNOT_PRELOAD } from '../harness.js';
 import { HEAP, HEAP_SLACK, STOPPED_CONTAINER } from './bounds.js';
 import { meteredDaemon, type MeteredDaemon } from './meters.js';
 
 /** Until node has compiled what it compiles after some uses only. */
 const WARM_UP = 20;
 
-describe('the heap of the daemon', () => {
+describe('the heap of the daemon', { skip: CANNOT_PRELOAD }, () => {
   let metered: MeteredDaemon;
   before(async () => void (metered = await meteredDaemon()));
   after(() => metered.close());

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { archive, entry } from '../archive/tar-builder.js';
+import { CANNOT_PRELOAD } from '../harness.js';
 import { STALLS } from './bounds.js';
 import type { Stall } from './inside-daemon.js';
 import { meteredDaemon, type MeteredDaemon } from './meters.js';
@@ -16,7 +17,7 @@ const ATTEMPTS = 3;
 const FILES = 20_000;
 const FILES_PER_FOLDER = 200;
 
-describe('the thread of the daemon', () => {
+describe('the thread of the daemon', { skip: CANNOT_PRELOAD }, () => {
   let metered: MeteredDaemon;
   before(async () => void (metered = await meteredDaemon()));
   after(() => metered.close());

@@ -20,9 +20,10 @@ const TRACED = [...PROCESSES, ...OPENS, ...SYNCS, ...RENAMES, ...MOUNTS, ...LOOK
 const OPTIONS = ['-f', '-y', '-qq', '-s', '4096', '-e', `trace=${TRACED.map((name) => `?${name}`).join()}`];
 /**
  * How often these are opened depends on the machine: on its processes, its cgroup hierarchies, and on how long something
- * that is waited for takes. Node itself asks for the memory, and looks for package.json in more or fewer folders.
+ * that is waited for takes. Node itself asks for the memory, looks for package.json in more or fewer folders, and opens what
+ * it runs from in each thread: itself, or the single executable.
  */
-const VARYING = /^(\/proc\/(\d+|meminfo|self\/(cgroup|maps))|\/sys\/)|\/package\.json$/;
+const VARYING = /^(\/proc\/(\d+|meminfo|self\/(cgroup|maps))|\/sys\/)|\/package\.json$|\/dist\/tsdock$/;
 /** Between two looks at whether the daemon is quiet. */
 const LOOK_MS = 25;
 /** What it runs as long as a container does. */

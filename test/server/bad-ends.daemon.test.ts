@@ -10,7 +10,7 @@ import { containerInit, waitForProgram } from '../../src/lxc/container-init.js';
 import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 import { startDaemon, startMachine } from '../daemon-of-test.js';
-import { cgroupsOf, mountsBelow, processesOf, TestDaemon, until } from '../harness.js';
+import { CANNOT_PRELOAD, cgroupsOf, mountsBelow, processesOf, TestDaemon, until } from '../harness.js';
 
 const DEADLINE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -247,6 +247,7 @@ test('lxc-start that hangs: kill ends the container all the same, and other call
 });
 
 test('a clock that is set back: no negative ages, timeouts as long as ever, containers and logs whole', async (t) => {
+  if (CANNOT_PRELOAD !== false) return t.skip(CANNOT_PRELOAD);
   const folder = temporaryFolder(t);
   const offset = join(folder, 'offset');
   writeFileSync(offset, String(2 * HOUR_MS));

@@ -11,11 +11,13 @@ import { CAUSES, type Cause } from '../faults/plan.js';
 import { makeScenarios } from '../faults/scenarios.js';
 import { temporaries } from '../faults/snapshot.js';
 import { sweep } from '../faults/sweep.js';
+import { CANNOT_PRELOAD } from '../harness.js';
 
 const STRIDE = 11;
 const seed = Number(process.env['TSDOCK_TEST_SEED'] ?? 0);
 
 test(`the daemon answers each command whose steps fail with one error line, and is as before or as after (seed ${seed})`, async (t) => {
+  if (CANNOT_PRELOAD !== false) return t.skip(CANNOT_PRELOAD);
   const faulty = await FaultyDaemon.start();
   t.after(() => faulty.close());
   const { daemon } = faulty;

@@ -10,7 +10,7 @@ import test, { after, before } from 'node:test';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { Authority } from '../certificates.js';
 import { Screen } from '../client/screen.js';
-import { PROGRAM, readAll, TestDaemon, type ClientResult } from '../harness.js';
+import { CANNOT_PRELOAD, PROGRAM, readAll, TestDaemon, type ClientResult } from '../harness.js';
 
 const NAMES = 'DNS:localhost,IP:127.0.0.1';
 
@@ -345,7 +345,8 @@ test('the client refuses to call two daemons at once', async () => {
   assert.deepEqual([status, stderr], [1, 'tsdock: Cannot call 2 daemons at once: give -H once\n']);
 });
 
-test('tsdock starts without loading TLS where none is wanted', async () => {
+test('tsdock starts without loading TLS where none is wanted', async (t) => {
+  if (CANNOT_PRELOAD !== false) return t.skip(CANNOT_PRELOAD);
   const trace = [
     '--input-type=module',
     '-e',
