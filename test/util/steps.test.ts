@@ -46,6 +46,18 @@ test('withinCall() gives steps the number of their call, across waits and beside
   );
 });
 
+test('withinCall() costs a call that begins while nobody listens nothing, not even its number', (t) => {
+  const steps = withinCall(1, () => {
+    const heard = listen(t);
+    step('late', '', () => ({}));
+    return heard;
+  });
+  assert.deepEqual(
+    steps.map(({ name, call }) => [name, call]),
+    [['late', undefined]],
+  );
+});
+
 test('timedStep() hands the result on and announces how long it took', async (t) => {
   const steps = listen(t);
   assert.equal(await timedStep('x', 'source', () => ({ a: 1 }), () => nextTurn('result')), 'result'); // prettier-ignore
