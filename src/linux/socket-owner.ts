@@ -1,7 +1,7 @@
-// Whose a TCP connection is: the owner of a socket, asked of the kernel for this one socket by its addresses and ports
-// (inet_diag, sock_diag(7)). It is on this machine, in the network namespace of this process.
+// Whose a TCP connection is: the owners of its two sockets, asked of the kernel for these alone by their addresses and ports
+// (inet_diag, sock_diag(7)). They are on this machine, in the network namespace of this process.
 //
-// `server/callers.ts` asks for the caller's end of each connection.
+// `server/callers.ts` asks for both ends of each connection.
 //
 // The rule that must hold: a socket that no process has any more belongs to nobody. For those some kernels say uid 0,
 // which must never be taken for root.
@@ -9,9 +9,9 @@
 // 2013: none
 
 import type { IpEnd } from '../util/ip-address.js';
-import { hasCode } from './libc.js';
 import { IS_LITTLE_ENDIAN, readAttributes, viewOf } from './netlink-attributes.js';
-import { NETLINK_SOCK_DIAG, netlinkRequest } from './netlink.js';
+import { NetlinkLine } from './netlink-line.js';
+import { NETLINK_SOCK_DIAG } from './netlink.js';
 
 /** Who has a socket. */
 export interface SocketOwner {
@@ -30,7 +30,7 @@ const STATES_AT = 4;
 const ASKED_AT = 8;
 /** struct inet_diag_msg: family, state, two bytes, the socket, and more. Attributes follow. */
 const ANSWER_BYTES = 72;
-/** With the attributes, and the acknowledgement. */
+/** With the attributes. */
 const MAX_ANSWER_BYTES = 1024;
 const TOLD_AT = 4;
 const UID_AT = 64;
@@ -42,13 +42,36 @@ const [OWN_PORT, OTHER_PORT, OWN_ADDRESS, OTHER_ADDRESS, COOKIE, SOCKET_BYTES] =
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
 const INET_DIAG_CGROUP_ID = 21;
 
-/**
- * Who has the socket at the end `own` of the connection between two ends. Undefined where it is not here, or where no
- * process has it any more. Blocks, for some 30 µs.
- */
-export function socketOwner(own: IpEnd, other: IpEnd): SocketOwner | undefined {
-  const request = requestFor(own, other);
-  const answer = ask(request);
+/** Tells whose sockets are. It has one open to the kernel; whoever made it closes it. */
+export class SocketOwners {
+  readonly #line = new NetlinkLine({
+    protocol: NETLINK_SOCK_DIAG,
+    type: SOCK_DIAG_BY_FAMILY,
+    answerBytes: MAX_ANSWER_BYTES,
+    purpose: 'find the socket of a caller',
+  });
+
+  /** What the first question does otherwise, at a moment when there may be no open file left. Throws SyscallError. */
+  open(): void {
+    this.#line.open();
+  }
+
+  close(): void {
+    this.#line.close();
+  }
+
+  /**
+   * Who has the sockets at the ends `one` and `other` of the connection between them, looked at in this order. Undefined
+   * for one that is not here, or that no process has any more. Blocks, for some 20 µs.
+   */
+  of(one: IpEnd, other: IpEnd): [one: SocketOwner | undefined, other: SocketOwner | undefined] {
+    // Also undefined: from a kernel that cannot tell.
+    const [ofOne, ofOther] = this.#line.ask([requestFor(one, other), requestFor(other, one)]);
+    return [ownerIn(ofOne, one, other), ownerIn(ofOther, other, one)];
+  }
+}
+
+function ownerIn(answer: Buffer | undefined, own: IpEnd, other: IpEnd): SocketOwner | undefined {
   if (answer === undefined || answer.length < ANSWER_BYTES) return undefined;
   // Where there is no such connection, the kernel tells of a socket that listens at `own`, which is another's.
   const told = answer.subarray(TOLD_AT, TOLD_AT + SOCKET_BYTES);
@@ -90,15 +113,4 @@ function requestFor(own: IpEnd, other: IpEnd): Buffer {
   socket.set(other.address.bytes, OTHER_ADDRESS);
   socket.fill(0xff, COOKIE);
   return request;
-}
-
-function ask(body: Buffer): Buffer | undefined {
-  try {
-    const purpose = 'find the socket of a caller';
-    const question = { protocol: NETLINK_SOCK_DIAG, type: SOCK_DIAG_BY_FAMILY, body, answerBytes: MAX_ANSWER_BYTES };
-    return netlinkRequest({ ...question, purpose })[0];
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined; // also: a kernel that cannot tell
-    throw error;
-  }
 }

@@ -4,7 +4,7 @@
 //
 // 2013: none
 
-import { socketOwner } from '../linux/socket-owner.js';
+import { SocketOwners } from '../linux/socket-owner.js';
 import { Payloads } from '../lxc/payload.js';
 import type { NetworkManager } from '../network/network-manager.js';
 import { routeTo } from '../network/route-to.js';
@@ -16,13 +16,14 @@ import { isMember, userName } from './accounts.js';
 const ROOT = 0;
 
 /**
- * A judge for connections over TCP. It blocks for some 0.1 ms. Where callers have shown a certificate, `isVerified`, that says
+ * A judge for connections over TCP. It blocks for some 30 µs. Where callers have shown a certificate, `isVerified`, that says
  * who they are; only those in containers are refused still.
  */
 export function callerJudge(network: Pick<NetworkManager, 'isContainerAddress'>, isVerified: boolean): Judge {
   const payloads = new Payloads();
+  const sockets = openSockets();
   const machine: Machine = {
-    callerOf: (caller, own) => callerOf(caller, own, payloads),
+    callerOf: (caller, own) => callerOf(caller, own, sockets, payloads),
     isOwnAddress: (address) => routeTo(address)?.isLocal === true,
     isContainerAddress: (address) => network.isContainerAddress(address),
     mayCall: (uid) => isVerified || uid === ROOT || uid === process.getuid?.() || isMember(uid, CALLERS_GROUP),
@@ -38,12 +39,22 @@ export function callerJudge(network: Pick<NetworkManager, 'isContainerAddress'>,
   };
 }
 
-function callerOf(caller: IpEnd, own: IpEnd, payloads: Payloads): Caller | undefined {
-  const owner = socketOwner(caller, own);
-  if (owner === undefined) return undefined;
-  // Where the connection broke, its ports may be another's by now, and `owner` is of that one. Ours cannot be both
-  // broken and still in the kernel's table with a process that has it.
-  if (socketOwner(own, caller) === undefined) return undefined;
+/** Open for as long as the daemon runs. */
+function openSockets(): SocketOwners {
+  const sockets = new SocketOwners();
+  try {
+    sockets.open(); // now, as later there may be no file handle left for it
+  } catch {
+    // Each caller will be told why: nobody may need it, as with a unix socket alone.
+  }
+  return sockets;
+}
+
+function callerOf(caller: IpEnd, own: IpEnd, sockets: SocketOwners, payloads: Payloads): Caller | undefined {
+  const [owner, ours] = sockets.of(caller, own);
+  // Where the connection broke, its ports may be another's by now, and `owner` is of that one. Ours, which was looked at
+  // after it, cannot be both broken and still in the kernel's table with a process that has it.
+  if (owner === undefined || ours === undefined) return undefined;
   return { uid: owner.uid, isContained: owner.cgroup !== undefined && payloads.includes(owner.cgroup) };
 }
 

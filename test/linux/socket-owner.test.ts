@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { socketOwner } from '../../src/linux/socket-owner.js';
+import { SocketOwners, type SocketOwner } from '../../src/linux/socket-owner.js';
 import { parseIpAddress, type IpEnd } from '../../src/util/ip-address.js';
 
 const NOBODY = 65534;
@@ -19,6 +19,13 @@ process.stdin.once('data', (word) => {
   else if (String(word) === 'half') socket.end();
   else process.exit();
 });`;
+
+const sockets = new SocketOwners();
+test.after(() => sockets.close());
+
+function socketOwner(own: IpEnd, other: IpEnd): SocketOwner | undefined {
+  return sockets.of(own, other)[0];
+}
 
 async function listen(t: TestContext, host: string): Promise<{ server: Server; port: number }> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -69,11 +76,16 @@ for (const [bound, host] of [
   ['::1', '::1'],
   ['::', '::1'],
 ] as const) {
-  test(`socketOwner() finds both ends of a connection to ${host}, where ${bound} listens`, async (t) => {
+  test(`SocketOwners.of() finds both ends of a connection to ${host}, where ${bound} listens`, async (t) => {
     const { socket, tell } = await callAsNobody(t, bound, host);
     const [peer, own] = endsOf(socket);
     assert.equal(socketOwner(peer, own)?.uid, NOBODY);
     assert.equal(socketOwner(own, peer)?.uid, process.getuid?.());
+    assert.deepEqual(
+      sockets.of(peer, own).map((owner) => owner?.uid),
+      [NOBODY, process.getuid?.()],
+      'both at once',
+    );
     tell('half');
     socket.resume();
     await once(socket, 'end');
@@ -81,7 +93,7 @@ for (const [bound, host] of [
   });
 }
 
-test('socketOwner() takes a socket that no process has any more for nobody’s', async (t) => {
+test('SocketOwners.of() takes a socket that no process has any more for nobody’s', async (t) => {
   const { socket, tell } = await callAsNobody(t, '127.0.0.1', '127.0.0.1');
   const [peer, own] = endsOf(socket);
   tell('exit'); // the kernel keeps the socket, until the daemon's end is closed, too
@@ -89,7 +101,7 @@ test('socketOwner() takes a socket that no process has any more for nobody’s',
   assert.notEqual(socketOwner(own, peer), undefined, 'our end is there');
 });
 
-test('socketOwner() finds neither end of a connection that was reset', async (t) => {
+test('SocketOwners.of() finds neither end of a connection that was reset', async (t) => {
   const { socket, tell } = await callAsNobody(t, '127.0.0.1', '127.0.0.1');
   const [peer, own] = endsOf(socket);
   tell('reset');
@@ -97,7 +109,7 @@ test('socketOwner() finds neither end of a connection that was reset', async (t)
   assert.equal(socketOwner(own, peer), undefined);
 });
 
-test('socketOwner() does not take a socket that listens at an address for a connection from there', async (t) => {
+test('SocketOwners.of() does not take a socket that listens at an address for a connection from there', async (t) => {
   const { port } = await listen(t, '127.0.0.1');
   const { port: otherPort } = await listen(t, '127.0.0.1');
   const address = parseIpAddress('127.0.0.1');
@@ -106,7 +118,7 @@ test('socketOwner() does not take a socket that listens at an address for a conn
   assert.equal(socketOwner({ address, port }, { address, port: 0 }), undefined);
 });
 
-test('socketOwner() knows nothing of a connection elsewhere', async (t) => {
+test('SocketOwners.of() knows nothing of a connection elsewhere', async (t) => {
   const { server, port } = await listen(t, '127.0.0.1');
   const client = connect(port, '127.0.0.1');
   t.after(() => client.destroy());

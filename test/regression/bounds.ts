@@ -82,19 +82,19 @@ export interface HeapRow {
 export const HEAP: Readonly<Record<string, HeapRow>> = {
   'run -a base /bin/true': {
     times: 30,
-    allocatedBytes: 830_000,
+    allocatedBytes: 750_000,
     mayStayBytes: 15_000,
     why: 'container/container.ts: a container stays in memory, stopped: 7 to 10 KB',
   },
   'ps -a': {
     times: 100,
-    allocatedBytes: 250_000,
+    allocatedBytes: 200_000,
     mayStayBytes: 2_000,
     why: 'server/look-commands.ts: a table of the 50 containers that the row above made; nothing of it stays',
   },
   images: {
     times: 100,
-    allocatedBytes: 52_000,
+    allocatedBytes: 41_000,
     mayStayBytes: 2_000,
     why: 'rcli/tcp.ts: mostly the call itself; nothing of it stays',
   },

@@ -8,7 +8,7 @@ import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestDaemon, readAll, until, type TestNetwork } from '../harness.js';
 import { connectAll, framedCall, removeAll } from '../soak/loads.js';
-import { filesAtRest, openFilesOf } from '../soak/while-probed.js';
+import { filesAtRest, openFilesOf, SOCKETS_AT_REST } from '../soak/while-probed.js';
 
 const FEW = 256;
 /** What the daemon takes of them for connections. */
@@ -89,7 +89,7 @@ test('tsdock -d that has no open file left loses no output and no exit, and is i
     const script = `while ! [ -e /go ]; do usleep 10000; done; i=0; while [ $i -lt ${LINES} ]; do echo line $i; i=$((i + 1)); usleep 5000; done; exit 3`;
     const id = (await daemon.call('run', 'base', 'sh', '-c', script)).trim();
     const expected = Array.from({ length: LINES }, (_, i) => `line ${i}\n`).join('');
-    const atRest = await filesAtRest(daemon.pid, ['socket:', 'socket:', 'socket:']);
+    const atRest = await filesAtRest(daemon.pid, SOCKETS_AT_REST);
     limit(lowestFree(daemon.pid));
     writeFileSync(join(daemon.directory, 'containers', id, 'rootfs', 'go'), '');
     // Callers are told, or cut; nobody hangs.
@@ -108,7 +108,7 @@ test('tsdock -d that has no open file left loses no output and no exit, and is i
     assert.equal(await daemon.stopped(id), '3');
     assert.equal(await daemon.call('logs', id), expected);
     await removeAll(daemon, [id]);
-    const left = await filesAtRest(daemon.pid, ['socket:', 'socket:', 'socket:']);
+    const left = await filesAtRest(daemon.pid, SOCKETS_AT_REST);
     assert.ok(left.length <= atRest.length, `${openFilesOf(daemon.pid).length} of ${atRest.length} open`);
   } finally {
     limit(hard);

@@ -17,6 +17,7 @@ import {
   peakPss,
   pssBytes,
   showLatency,
+  SOCKETS_AT_REST,
   whileProbed,
 } from './while-probed.js';
 
@@ -70,9 +71,7 @@ const LOADS: Readonly<Record<string, (daemon: TestDaemon) => Promise<string>>> =
         pss.push(megabytes(pssBytes(daemon.pid)));
       }
     });
-    const after = (await filesAtRest(daemon.pid, ['socket:', 'socket:', 'socket:'])).filter(
-      (name) => name !== 'socket:',
-    );
+    const after = (await filesAtRest(daemon.pid, SOCKETS_AT_REST)).filter((name) => name !== 'socket:');
     if (after.join(' ') !== before.join(' '))
       throw new Error(`open before: ${before.join(' ')}; after: ${after.join(' ')}`);
     return `${found}; ${after.length} descriptors before and after; MB after each ${RUNS_AT_ONCE} runs: ${pss.join(' ')}`;

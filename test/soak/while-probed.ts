@@ -70,6 +70,9 @@ export function openFilesOf(pid: number): string[] {
     .sort();
 }
 
+/** The sockets of a daemon when nobody calls: its two ports, its log, and the one by which it asks whose a caller is. */
+export const SOCKETS_AT_REST: readonly string[] = ['socket:', 'socket:', 'socket:', 'socket:'];
+
 /** What a daemon has open when nobody calls: `began` is what it had before the first call. */
 export async function filesAtRest(pid: number, began: readonly string[]): Promise<string[]> {
   const sockets = (files: readonly string[]): number => files.filter((name) => name === 'socket:').length;
