@@ -12,6 +12,8 @@ const KEPT_FROM_CONNECTIONS = 64;
 const KEPT_FROM_STARTS = 128;
 /** Where there are few altogether, this part of them is kept instead. */
 const LARGEST_PART = 1 / 8;
+/** For how long it is not looked again whether there is room, in milliseconds. */
+const SURE_MS = 20;
 /** How long to wait before it is tried again, in milliseconds. */
 const RETRY_MS = 200;
 
@@ -21,28 +23,49 @@ export function openFilesLimit(): number {
   return limit === '' ? Infinity : Number(limit);
 }
 
-/** Whether one more connection may be taken. */
-export function hasFilesForConnection(limit: number): boolean {
-  return hasFewerOpenFiles(limit - Math.min(KEPT_FROM_CONNECTIONS, limit * LARGEST_PART));
+/** Tells connection by connection whether it may be taken. A new one for each `limit` (`openFilesLimit`). */
+export class FilesForConnections {
+  readonly #most: number;
+  /** how many more may be taken before it is looked again, and until when, as performance.now() has it */
+  #sure = 0;
+  #sureUntil = 0;
+
+  constructor(limit: number) {
+    this.#most = limit - Math.min(KEPT_FROM_CONNECTIONS, limit * LARGEST_PART);
+  }
+
+  /** Whether one more may be taken, which it then is. Thousands may come in one second: few of them are looked for. */
+  take(): boolean {
+    const now = performance.now();
+    if (this.#sure > 0 && now < this.#sureUntil) {
+      this.#sure--;
+      return true;
+    }
+    const next = nextFileNumber();
+    // The most part of the room is for what else may be opened until it is looked again.
+    this.#sure = Math.floor((this.#most - next) * LARGEST_PART);
+    this.#sureUntil = now + SURE_MS;
+    return next < this.#most;
+  }
 }
 
 /** Throws where no container should be started any more: it would take what others need to end. */
 export function checkFilesForStart(): void {
   const limit = openFilesLimit();
-  if (hasFewerOpenFiles(limit - Math.min(KEPT_FROM_STARTS, 2 * limit * LARGEST_PART))) return;
+  if (nextFileNumber() < limit - Math.min(KEPT_FROM_STARTS, 2 * limit * LARGEST_PART)) return;
   throw new Error(
     `Cannot start: too many open files; the daemon may have ${limit} (ulimit -n), and keeps the last for what runs already`,
   );
 }
 
-/** A new file gets the lowest number that is free. */
-function hasFewerOpenFiles(most: number): boolean {
+/** A new file gets the lowest number that is free. Infinity where there is none. */
+function nextFileNumber(): number {
   try {
     const fd = openSync('/dev/null', 'r');
     closeSync(fd);
-    return fd < most;
+    return fd;
   } catch (error) {
-    if (isOutOfFiles(error)) return false;
+    if (isOutOfFiles(error)) return Infinity;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 // And what becomes of a connection for which there is no open file at all.
 
 import type { Server } from 'node:net';
-import { hasFilesForConnection, openFilesLimit } from '../linux/open-files.js';
+import { FilesForConnections, openFilesLimit } from '../linux/open-files.js';
 import { ConnectionLimit, MAX_CONNECTIONS } from '../rcli/connection-limit.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -13,7 +13,8 @@ const TELL_EVERY_MS = 1_000;
 export function connectionLimit(log: (line: string) => void): ConnectionLimit {
   const files = openFilesLimit();
   const most = Math.min(MAX_CONNECTIONS, Math.floor(files / 4));
-  return new ConnectionLimit({ most, hasFilesLeft: () => hasFilesForConnection(files), log });
+  const room = new FilesForConnections(files);
+  return new ConnectionLimit({ most, hasFilesLeft: () => room.take(), log });
 }
 
 /** For a server that listens: a connection that cannot be taken, as no open file is left, does not end the daemon. */

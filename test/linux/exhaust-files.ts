@@ -3,7 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import {
   checkFilesForStart,
-  hasFilesForConnection,
+  FilesForConnections,
   onceFilesAreLeft,
   openFilesLimit,
 } from '../../src/linux/open-files.js';
@@ -11,6 +11,7 @@ import { hasCode } from '../../src/linux/libc.js';
 import { errorMessage } from '../../src/util/errors.js';
 
 const limit = openFilesLimit();
+const connections = new FilesForConnections(limit);
 const opened: number[] = [];
 let noStartAt: number | undefined;
 let noConnectionAt: number | undefined;
@@ -25,7 +26,7 @@ try {
       error = errorMessage(cause);
       noStartAt = (opened.at(-1) ?? 0) + 1;
     }
-    if (noConnectionAt === undefined && !hasFilesForConnection(limit)) noConnectionAt = (opened.at(-1) ?? 0) + 1;
+    if (noConnectionAt === undefined && !connections.take()) noConnectionAt = (opened.at(-1) ?? 0) + 1;
     opened.push(openSync('/dev/null', 'r'));
   }
 } catch (cause) {
