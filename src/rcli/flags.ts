@@ -54,7 +54,13 @@ export function parseFlags(
     checkValue(name, flag, value);
     canonical.push(`--${name}=${value}`);
   }
-  return { flags: readValues(declared, canonical), args: args.slice(next) };
+  const flags = canonical.length === 0 ? standardValues(declared) : readValues(declared, canonical);
+  return { flags, args: args.slice(next) };
+}
+
+/** Most calls have no flag, and there is nothing to read in them. */
+function standardValues(declared: Readonly<Record<string, DeclaredFlag>>): Record<string, FlagValue> {
+  return Object.fromEntries(Object.entries(declared).map(([name, { value }]) => [name, value]));
 }
 
 /** `--name=value` as [name, value]; the value is undefined where there is no `=`. */

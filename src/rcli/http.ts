@@ -15,7 +15,7 @@ import type { Calls, Log } from './calls.js';
 import { REFUSED_TIMEOUT_MS, type ConnectionLimit } from './connection-limit.js';
 import { ReplyStream } from './reply.js';
 import { sniffContentType } from './sniff.js';
-import { peerOf } from './tcp.js';
+import { isOnPath, peerOf } from './tcp.js';
 import { errorStack } from '../util/errors.js';
 import { onOneLine } from '../util/table.js';
 
@@ -101,8 +101,8 @@ function endWith(socket: Duplex, status: string, message: string): void {
 
 /** Why a request is refused that is not the caller's own wish, but that of a page in its browser. None reach a path. */
 function foreignRequest(request: IncomingMessage, server: Server, log: Log): HttpRefusal | undefined {
-  if (typeof server.address() === 'string') return undefined;
   const { url: target = '', method = '', headersDistinct: headers, socket } = request;
+  if (socket.remoteAddress === undefined && isOnPath(server)) return undefined;
   const { localAddress, localPort } = socket;
   const isEncrypted = 'encrypted' in socket;
   const message = foreignness({ target, method, headers, localAddress, localPort, isEncrypted }, [hostname()]);

@@ -82,7 +82,13 @@ async function serve(
 
 /** Who calls, for the log: `127.0.0.1:54321`, or `unix` where the server listens on a path. */
 export function peerOf({ remoteAddress, remotePort }: Socket, server: Server): string {
-  return typeof server.address() === 'string' ? 'unix' : `${remoteAddress ?? '?'}:${remotePort ?? '?'}`;
+  if (remoteAddress === undefined && isOnPath(server)) return 'unix';
+  return `${remoteAddress ?? '?'}:${remotePort ?? '?'}`;
+}
+
+/** Whether a server listens on a path, so that its callers have no address. Asks the kernel: not for each call. */
+export function isOnPath(server: Server): boolean {
+  return typeof server.address() === 'string';
 }
 
 /**
