@@ -9,7 +9,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeFrame, FrameDecoder, FrameType } from '../../src/rcli/frames.js';
 import { readAll, until, type TestDaemon } from '../harness.js';
-import { openFilesOf } from './while-probed.js';
+import { openFilesOf, SOCKETS_AT_REST } from './while-probed.js';
 
 /** How many containers are removed by one call. */
 const REMOVED_AT_ONCE = 50;
@@ -29,9 +29,10 @@ export async function callOnEach(sockets: readonly Socket[], withinMs = 0): Prom
 
 /** So many open connections to the TCP port, which the daemon has taken. */
 export async function connectAll(daemon: TestDaemon, count: number): Promise<Socket[]> {
-  const before = openFilesOf(daemon.pid).length;
   const sockets = await Promise.all(Array.from({ length: count }, () => daemon.connect()));
-  await until(() => openFilesOf(daemon.pid).length >= before + count, 'the daemon has taken all connections');
+  // Not how many more than before: what an earlier call had open may have been closed meanwhile.
+  const taken = (): number => openFilesOf(daemon.pid).filter((name) => name === 'socket:').length;
+  await until(() => taken() >= SOCKETS_AT_REST.length + count, 'the daemon has taken all connections');
   return sockets;
 }
 
