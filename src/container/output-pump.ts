@@ -101,8 +101,13 @@ export class OutputPump {
       return spliceToFile(fifo, fd, position, this.#store.room);
     });
     if (moved === undefined) return 0;
-    if (moved > 0) await this.#persist(() => this.#store.appended(stream, moved));
-    return moved;
+    if (moved <= 0) return moved;
+    const isRecorded = await this.#persist(() => {
+      this.#store.appended(stream, moved);
+      return true;
+    });
+    // Without its record the next piece would be put over this one.
+    return isRecorded === true ? moved : 0;
   }
 
   /** Does `write` until it succeeds. Undefined where the program is gone and its last words cannot be kept. */

@@ -1,7 +1,9 @@
 // From real FIFOs and a real terminal into the log.
 
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +14,10 @@ import { mkfifo, setPipeSize } from '../../src/linux/pipe.js';
 import { Poller } from '../../src/linux/poller.js';
 import { openPeer, openRawPty } from '../../src/linux/pty.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
+
+/** What fills most of a disk of 1 MiB, and what is more than the rest: a FIFO takes it at once. */
+const FILLER_BYTES = 768 * 1024;
+const OUTPUT_BYTES = 512 * 1024;
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
 
@@ -41,6 +47,19 @@ function setUp(t: TestContext): Setup {
     return { reading, writing: openSync(path, O_WRONLY) };
   };
   return { store, poller, fifo, log: (stream) => readFileSync(store.paths[stream], 'utf8'), problems: [] };
+}
+
+/** An open log on a disk that has room for the beginning of `OUTPUT_BYTES` only, until it is freed. */
+function onFullDisk(t: TestContext): { store: LogStore; free: () => void } {
+  const disk = join(temporaryFolder(t), 'disk');
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', disk]);
+  const store = new LogStore(disk, 'ab');
+  store.open();
+  t.after(() => store.close());
+  const filler = join(disk, 'filler');
+  writeFileSync(filler, Buffer.alloc(FILLER_BYTES));
+  return { store, free: () => rmSync(filler) };
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -158,6 +177,47 @@ test('OutputPump tells once why the log cannot be written, and ends though the l
   await pump.ended;
   assert.equal(problems.length, 1);
   assert.match(String(problems[0]), /is not open/);
+  assert.throws(
+    () => store.checkIsWhole(),
+    /^Error: Cannot keep the output of container ab to its end: .*is not open$/,
+  );
+});
+
+test('OutputPump keeps the program waiting, not its output lost, while a disk that is full takes no more', async (t) => {
+  const { poller, fifo, problems } = setUp(t);
+  const { store, free } = onFullDisk(t);
+  const { reading, writing } = fifo('stdout');
+  const pump = new OutputPump(poller, store, [{ stream: STDOUT, fifo: reading }], (error) => problems.push(error));
+  const output = randomBytes(OUTPUT_BYTES);
+  writeSync(writing, output); // the FIFO takes all of it
+  await until(() => problems.length > 0, 'the problem is told');
+  assert.match(String(problems[0]), /no space left on device/);
+  assert.ok(store.end.stdout < output.length);
+  free();
+  closeSync(writing);
+  await pump.ended;
+  assert.ok(readFileSync(store.paths.stdout).equals(output));
+  store.checkIsWhole();
+  assert.equal(problems.length, 1);
+});
+
+test('OutputPump.finish() on a disk that is full keeps the beginning, and says that the end is lost', async (t) => {
+  const { poller, fifo, problems } = setUp(t);
+  const { store } = onFullDisk(t);
+  const { reading, writing } = fifo('stdout');
+  const pump = new OutputPump(poller, store, [{ stream: STDOUT, fifo: reading }], (error) => problems.push(error));
+  const output = randomBytes(OUTPUT_BYTES);
+  writeSync(writing, output);
+  await until(() => problems.length > 0, 'the problem is told');
+  pump.finish();
+  closeSync(writing);
+  await pump.ended;
+  const kept = readFileSync(store.paths.stdout);
+  assert.ok(kept.length > 0 && kept.length < output.length && output.subarray(0, kept.length).equals(kept));
+  assert.throws(
+    () => store.checkIsWhole(),
+    /^Error: Cannot keep the output of container ab to its end: .*no space left/,
+  );
 });
 
 test('OutputPump writes what it could not keep once the log can be written again', async (t) => {
