@@ -233,3 +233,16 @@ test('tailPosition() counts empty lines, and a line that comes in several chunks
 test('tailPosition() of an empty log is its beginning', async (t) => {
   assert.deepEqual(await tailPosition(storeWith(t), 10), { ...START, skip: 0 });
 });
+
+test('readLog() that follows a run whose end is lost reads what was kept, and then rejects with why', async (t) => {
+  const store = storeWith(t, [STDOUT, 'kept']);
+  const { text, sink } = collect();
+  const following = readLog(store, { ...ALL, follow: true }, sink);
+  following.catch(() => undefined); // it is looked at below
+  await until(() => text() === 'kept', 'it is read');
+  store.giveUp(new Error('no space left'));
+  store.close();
+  await assert.rejects(following, { message: 'Cannot keep the output of container ab to its end: no space left' });
+  assert.equal(text(), 'kept');
+  await readLog(store, ALL, sink); // who does not wait for the end is not told of it
+});

@@ -190,6 +190,21 @@ test('LogStore.growth() resolves at an append, at the end of the run, and when i
   await last;
 });
 
+test('LogStore.checkIsWhole() tells, with the first reason, that the end of a run is lost, until the next run', (t) => {
+  const store = newStore(t);
+  store.open();
+  store.checkIsWhole();
+  const reason = new Error('no space left');
+  store.giveUp(reason);
+  store.giveUp(new Error('a later one'));
+  const lost = { message: 'Cannot keep the output of container ab to its end: no space left', cause: reason };
+  assert.throws(() => store.checkIsWhole(), lost);
+  store.close();
+  assert.throws(() => store.checkIsWhole(), lost, 'also when the run is over');
+  store.open();
+  store.checkIsWhole();
+});
+
 test('decodeRecords() passes over a torn record', () => {
   assert.deepEqual(decodeRecords(Buffer.alloc(RECORD_BYTES - 1)), []);
   assert.equal(decodeRecords(Buffer.alloc(2 * RECORD_BYTES + 5)).length, 2);
