@@ -195,10 +195,10 @@ test('nothing is freed while the index is lost', async () => {
   assert.equal(await daemon.call('images', '-q'), `base:${hash}\n`);
 });
 
-test('rm removes 10,000 nested folders, and ps answers meanwhile', async () => {
-  // A path holds 2,000 of them: six such pieces, each moved to the bottom of the next.
+test('rm removes a tree deeper than any path, and ps answers meanwhile', async () => {
+  // A path holds 2,000 of them: two such pieces, one moved to the bottom of the other. hostile.daemon.test.ts has six.
   const script = `p=; i=0; while [ $i -lt 1700 ]; do p=$p/d; i=$((i+1)); done; mkdir -p a$p
-    for piece in 1 2 3 4 5; do mkdir -p b$p && mv a b$p && mv b a || exit 1; done; echo made`;
+    for piece in 1; do mkdir -p b$p && mv a b$p && mv b a || exit 1; done; echo made`;
   const id = await run('base', 'sh', '-c', script);
   await daemon.stopped(id);
   assert.equal(await daemon.call('logs', id), 'made\n');
