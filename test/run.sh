@@ -19,8 +19,7 @@ run_tests() {
   node=$1
   shift
   echo "== $("$node" --version): $# test files"
-  # Two files at a time: each has its own daemon, directory and ports.
-  "$node" --test --test-concurrency=2 "$@"
+  "$node" dist/test/run-files.js "$@"
 }
 
 examples/setup.sh --tests
@@ -36,9 +35,12 @@ run_tests node $(compiled '*.test.ts')
 
 other=26.10.0
 case $(node --version) in v26.*) other=20.20.2 ;; esac
+# What tests the tests, the sources or a shell script is the same on every node; the minute of fuzz is over.
 # shellcheck disable=SC2046
-run_tests "$(examples/fetch-node.sh "$other")" \
-  $(compiled '*.test.ts' | grep -v '\.daemon\.test\.js$') dist/test/one-run.daemon.test.js
+TSDOCK_FUZZ_SECONDS=1 run_tests "$(examples/fetch-node.sh "$other")" \
+  $(compiled '*.test.ts' | grep -v '\.daemon\.test\.js$' \
+    | grep -vE '^dist/test/(bench|conformance|examples)/|/(architecture|readme)\.test\.js$') \
+  dist/test/one-run.daemon.test.js
 
 # The single executable in place of the compiled program, in tests that go through all of its parts: the client, a
 # terminal, worker threads, recorded cases.
