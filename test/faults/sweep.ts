@@ -28,7 +28,9 @@ export interface SweepOptions {
 
 /** What a sweep found. */
 export interface SweepResult {
-  /** how many steps were made fail */
+  /** how many steps the command takes that this cause would make fail */
+  steps: number;
+  /** how many were made fail */
   points: number;
   /** what should not have been, in words */
   problems: string[];
@@ -66,7 +68,7 @@ export async function sweep(
     );
     return now;
   };
-  const result: SweepResult = { points: 0, problems: [], errors: new Set() };
+  const result: SweepResult = { steps: 0, points: 0, problems: [], errors: new Set() };
 
   /** The reply, and what is there once the daemon is done. */
   const attempt = async (at: number): Promise<{ reply: string; failed: string; calls: number }> => {
@@ -92,6 +94,7 @@ export async function sweep(
   }
   const { reply, calls } = await attempt(0);
   if (!scenario.reply.test(reply)) throw new Error(`${scenario.name} fails by itself: ${reply}`);
+  result.steps = calls;
   const after = await still();
   await scenario.undo?.();
 
