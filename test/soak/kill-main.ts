@@ -1,5 +1,5 @@
 // The long kill tests as a program: `random`, 200 kills at random moments, half of them on a machine with a network; and
-// `points`, a kill at each thing that each command does to the machine. `main.ts` runs it.
+// `points`, a kill at each thing that each command does to the machine: some 600, half an hour at most. `main.ts` runs it.
 
 import { parseArgs } from 'node:util';
 import { TestMachine } from '../network/test-machine.js';

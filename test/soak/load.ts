@@ -93,6 +93,7 @@ for (const [name, load] of Object.entries(LOADS)) {
     await daemon.close();
   }
 }
+console.log(isFailed ? 'not all loads were borne' : 'all loads were borne: see above');
 process.exit(isFailed ? 1 : 0);
 
 /** Does it while others call, and looks at the memory. */
