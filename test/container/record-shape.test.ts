@@ -63,11 +63,11 @@ function withValue(names: string, value: unknown): JsonObject {
 }
 
 test('recordProblem() finds nothing wrong with a record of ours, nor with what a record may lack or has more', () => {
-  assert.equal(recordProblem(RECORD, LAYERS), undefined);
+  assert.equal(recordProblem(RECORD), undefined);
   for (const names of Object.keys(FITTING).filter((name) => !['Path', 'Config'].includes(name)))
-    assert.equal(recordProblem(withValue(names, undefined), LAYERS), undefined, `without ${names}`);
-  assert.equal(recordProblem(withValue('Config Newer', [1]), LAYERS), undefined);
-  assert.equal(recordProblem({ ...RECORD, Newer: 1 }, LAYERS), undefined);
+    assert.equal(recordProblem(withValue(names, undefined)), undefined, `without ${names}`);
+  assert.equal(recordProblem(withValue('Config Newer', [1])), undefined);
+  assert.equal(recordProblem({ ...RECORD, Newer: 1 }), undefined);
 });
 
 test('recordProblem() names the member that is of another type', () => {
@@ -75,25 +75,22 @@ test('recordProblem() names the member that is of another type', () => {
     for (const value of VALUES) {
       const isFitting = fitting.some((each) => JSON.stringify(each) === JSON.stringify(value));
       const expected = isFitting ? undefined : `its ${names.split(' ').at(-1) ?? ''} is of another type`;
-      assert.equal(recordProblem(withValue(names, value), LAYERS), expected, `${names}: ${JSON.stringify(value)}`);
+      assert.equal(recordProblem(withValue(names, value)), expected, `${names}: ${JSON.stringify(value)}`);
     }
   }
 });
 
 test('recordProblem() names what a record must have', () => {
   for (const name of ['Path', 'Config', 'Filesystem'])
-    assert.equal(recordProblem(withValue(name, undefined), LAYERS), `it has no ${name}`);
-  assert.equal(recordProblem(withValue('Filesystem', []), LAYERS), 'its Filesystem is of another type');
+    assert.equal(recordProblem(withValue(name, undefined)), `it has no ${name}`);
+  assert.equal(recordProblem(withValue('Filesystem', [])), 'its Filesystem is of another type');
 });
 
 test('recordProblem() refuses layers that are none, or of which one is no name of a layer', () => {
   const layer = `${LAYERS}/0123456789abcdef`;
   for (const layers of [undefined, null, 'text', {}, [], [1], [layer, ''], [layer, '/'], [layer, `${LAYERS}/..`], [layer, 'a,b'], [layer, 'a:b']])
-    assert.equal(recordProblem(withValue('Filesystem Layers', layers), LAYERS), NO_LAYERS, JSON.stringify(layers)); // prettier-ignore
-  assert.equal(
-    recordProblem(withValue('Filesystem Layers', ['/moved/from/elsewhere/0123456789abcdef']), LAYERS),
-    undefined,
-  );
+    assert.equal(recordProblem(withValue('Filesystem Layers', layers)), NO_LAYERS, JSON.stringify(layers)); // prettier-ignore
+  assert.equal(recordProblem(withValue('Filesystem Layers', ['/moved/from/elsewhere/0123456789abcdef'])), undefined);
 });
 
 test('soundPart() keeps the members of the right type, and those that are not known, and drops the others', () => {
