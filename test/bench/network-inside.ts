@@ -12,7 +12,7 @@ import { bareLxc } from './bare.js';
 import { BenchDocker } from './docker.js';
 import { IptablesCalls } from './iptables-calls.js';
 import { duration, figuresInTurn, inParallel, type Measured } from './measure.js';
-import { runClients, runMany } from './parallel.js';
+import { removeAll, runClients, runMany } from './parallel.js';
 import { callPeer } from './peer.js';
 import { sender, throughput } from './throughput.js';
 
@@ -102,7 +102,11 @@ async function manyAtOnce(docker: BenchDocker): Promise<void> {
   const took = await figuresInTurn(
     {
       wire: () => duration(() => runMany(daemon, PARALLEL)),
-      client: () => runClients(daemon, PARALLEL),
+      client: () =>
+        duration(async () => {
+          await runClients(daemon, PARALLEL);
+          await removeAll(daemon);
+        }),
       docker: () => duration(() => inParallel(PARALLEL, () => callPeer(docker, ['run', '--rm', 'base', '/bin/true']))),
     },
     Math.ceil(runs / 2),
