@@ -11,6 +11,9 @@ import type { LxcExit } from '../lxc/lxc-log.js';
 import type { ProcessId } from '../lxc/lxc-start.js';
 import { humanDuration } from '../util/human-duration.js';
 
+/** The longest time that a timer takes, in milliseconds: more would be none at all. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** See the head of the file. */
 export class State {
   #running = false;
@@ -141,5 +144,20 @@ export class State {
       if (signal?.aborted === true) onAbort();
       else signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  /** The same, for at most `timeoutMs`. False where it still runs then. */
+  async waitTimeout(timeoutMs: number): Promise<boolean> {
+    const expiry = new AbortController();
+    const timer = setTimeout(() => expiry.abort(), Math.min(timeoutMs, LONGEST_TIMER_MS));
+    try {
+      await this.wait(expiry.signal);
+      return true;
+    } catch (error) {
+      if (expiry.signal.aborted) return false;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

@@ -39,6 +39,8 @@ export class Stdio {
   readonly #poller: Poller;
   readonly #streams: OpenStreams;
   #holder: Holder | undefined;
+  /** the start of one */
+  #holding: Promise<void> = Promise.resolve();
   #isEnded = false;
 
   private constructor({ root, poller, store, onProblem }: StdioSettings, streams: OpenStreams, holder?: Holder) {
@@ -85,7 +87,8 @@ export class Stdio {
 
   /** Starts the holder, unless there is one. Rejects where the process cannot be started. */
   async hold(): Promise<void> {
-    if (this.#holder === undefined) await this.#startHolder();
+    if (this.#holder === undefined) this.#holding = this.#startHolder();
+    await this.#holding;
   }
 
   async #startHolder(): Promise<void> {
@@ -132,6 +135,7 @@ export class Stdio {
     this.#streams.stdin?.destroy();
     this.pump.finish();
     await this.pump.ended;
+    await this.#holding.catch(() => undefined); // who asked for it is told
     // In its own time, where no open file is left: it must not stay for good.
     void onceFilesAreLeft(() => this.#holder?.release()).catch(() => undefined);
     removeFifos(this.#root);

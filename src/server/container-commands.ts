@@ -6,7 +6,8 @@
 
 import type { Readable } from 'node:stream';
 import { DEFAULT_TERM } from '../container/config.js';
-import { STOP_TIMEOUT_S, type Container, type NewContainer } from '../container/container.js';
+import { STOP_TIMEOUT_S, type Container } from '../container/container.js';
+import type { NewContainer } from '../container/container-record.js';
 import type { Image } from '../image/image.js';
 import { parseNetworkMode } from '../container/network-mode.js';
 import { parsePortSpec } from '../network/port-spec.js';

@@ -15,7 +15,7 @@ export type CountRow = Partial<Counts> & { why: string };
 export const COUNTS: Readonly<Record<string, CountRow>> = {
   'run -a base /bin/true': {
     processes: 2, threads: 0, syncs: 9, mainSyncs: 0, renames: 5, mounts: 2, opens: 44, otherOpens: 5, modules: 0,
-    why: 'container/run.ts: lxc-start and the holder of the streams; one mount, one unmount; a folder, and config.json in three states',
+    why: 'container/run-begin.ts: lxc-start and the holder of the streams; one mount, one unmount; a folder, and config.json in three states',
   },
   'run -a base /bin/true on a bridge': {
     processes: 2, threads: 0, syncs: 9, mainSyncs: 0, renames: 5, mounts: 2, opens: 45, otherOpens: 5, modules: 0,
@@ -23,11 +23,11 @@ export const COUNTS: Readonly<Record<string, CountRow>> = {
   },
   'start': {
     processes: 2, threads: 0, syncs: 2, mainSyncs: 0, renames: 1, mounts: 1, opens: 35, otherOpens: 5, modules: 0,
-    why: 'container/run.ts: as a run, but the folder is there',
+    why: 'container/run-begin.ts: as a run, but the folder is there',
   },
   'stop': {
     processes: 0, threads: 0, syncs: 2, mainSyncs: 0, renames: 1, mounts: 1, opens: 8, otherOpens: 1, modules: 0,
-    why: 'container/run.ts, conclude: the status in config.json, for good',
+    why: 'container/run-end.ts, conclude: the status in config.json, for good',
   },
   'ps -a': {
     processes: 0, threads: 0, syncs: 0, mainSyncs: 0, renames: 0, mounts: 0, opens: 0, otherOpens: 1, modules: 0,
