@@ -63,7 +63,7 @@ function declares(text: string, name: string): boolean {
   const found = new RegExp(`^(?:export )?${keywords} ${escaped(owner)}\\b`, 'm').exec(text);
   if (found === null || member === undefined) return found !== null;
   const end = text.indexOf('\n}\n', found.index);
-  const modifiers = '(?:(?:static|async|readonly|get) )*';
+  const modifiers = '(?:(?:protected|static|async|readonly|get) )*';
   return new RegExp(`^ {2}${modifiers}${escaped(member)}\\b[<(:;]`, 'm').test(text.slice(found.index, end));
 }
 

@@ -9,18 +9,17 @@
 //
 // 2013: utils.go, Tar (which ran the tar program)
 
-import { constants, fstatSync, readSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { readSync, readlinkSync, type BigIntStats } from 'node:fs';
 import * as at from '../linux/at.js';
-import { hasCode } from '../linux/libc.js';
 import { freadxattrs, lreadxattrs } from '../linux/xattr.js';
 import { ArchiveError, quoteName, reason } from './archive-error.js';
 import { findExtents } from './find-holes.js';
+import { openFile, unlessGone } from './open-file.js';
 import type { EntryKind, TarEntry } from './tar-entry.js';
 import { entryHeader, paddingOf, storedSize, trailerOf } from './tar-writer.js';
 import { childPath, walkTree, type TreeForm, type WalkedEntry } from './walk-tree.js';
 import { OPAQUE_MARKER, OVERLAY_XATTR_PREFIX, WHITEOUT_PREFIX } from './whiteouts.js';
 
-const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const NOTHING = Buffer.alloc(0);
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
@@ -267,35 +266,8 @@ function deletion(kind: 'whiteout' | 'opaque', path: string, asDevice: boolean):
   };
 }
 
-/**
- * Opens a regular file, the one that has the name by now; the caller closes it. It is looked at before it is opened: merely
- * opening a device can do something to the machine, and the container may have put one there since the directory was read.
- * Undefined where none is left.
- */
-export function openFile(directory: number, name: Buffer): { fd: number; stat: BigIntStats } | undefined {
-  const seen = unlessGone(() => at.openat(directory, name, at.O_PATH | O_NOFOLLOW));
-  if (seen === undefined) return undefined;
-  try {
-    const stat = fstatSync(seen, { bigint: true });
-    if (!stat.isFile()) return undefined;
-    return { fd: at.openat(at.AT_FDCWD, at.nativeName(`/proc/self/fd/${seen}`), O_RDONLY | O_NONBLOCK), stat };
-  } finally {
-    at.close(seen);
-  }
-}
-
 // The mount driver's own attributes would steer the next mount.
 function packedXattrs(xattrs: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
   if (xattrs.size === 0) return xattrs;
   return new Map([...xattrs].filter(([name]) => !name.startsWith(OVERLAY_XATTR_PREFIX)));
-}
-
-function unlessGone<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    // EINVAL: it is no symbolic link any more.
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL')) return undefined;
-    throw error;
-  }
 }

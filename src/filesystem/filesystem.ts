@@ -6,15 +6,13 @@
 //
 // 2013: filesystem.go, Filesystem
 
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
 import { packTree } from '../archive/pack-tree.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { removeTemporaries, renameDurably, temporaryName } from '../util/atomic-file.js';
 import type { GoValue } from '../util/go-json.js';
-import { errorMessage } from '../util/errors.js';
 import { timedStep } from '../util/steps.js';
 import { listChanges, type Change } from './changes.js';
 import { driverNamed } from './drivers.js';
@@ -25,6 +23,7 @@ import type { Branches, MountDriver } from './mount-driver.js';
 import { ownMountPoints } from './own-mount-points.js';
 import { lookAtRoot, restoreRootTime, type RootLook } from './root-time.js';
 import { createRw, layOutRw, readRwDriver, removeUnfinishedRw, replaceRw, writeRwDriver } from './rw.js';
+import { TreeArchives } from './tree-archives.js';
 import { runTreeJob } from './tree-job.js';
 
 const FOLDER_MODE = 0o755;
@@ -42,7 +41,7 @@ export class Filesystem {
   #queue: Promise<unknown> = Promise.resolve();
   #isGone = false;
   /** of the whole tree, that are still being read */
-  readonly #archives = new Set<Readable>();
+  readonly #archives = new TreeArchives();
 
   constructor(
     /** where the union appears */
@@ -61,7 +60,7 @@ export class Filesystem {
   /** Makes what a mount needs in the folder of a new container, which has another name as yet. Nothing is synced. */
   layOut(folder: string): void {
     mkdirSync(join(folder, basename(this.rootfs)), { mode: FOLDER_MODE });
-    layOutRw(join(folder, basename(this.rwPath)), this.#driver.name, (rw) => this.#dressRoot(rw));
+    layOutRw(join(folder, basename(this.rwPath)), this.#driver.name, this.layers[0]);
     this.#rwDriver = this.#driver;
   }
 
@@ -94,7 +93,7 @@ export class Filesystem {
     return this.#exclusive(async () => {
       if (!(await this.isMounted())) throw new Error('Umount: Filesystem not mounted');
       const driver = await this.#driverOfRw();
-      if (!driver.keepsOpenTrees) this.#breakOffArchives('unmounted');
+      if (!driver.keepsOpenTrees) this.#archives.breakOff(this.rootfs, 'unmounted');
       await driver.umount(this.#branches);
     });
   }
@@ -170,24 +169,14 @@ export class Filesystem {
   tar(): Promise<Readable> {
     return this.#exclusive(async () => {
       if (!(await this.isMounted())) await this.#mount();
-      // By descriptor: a tree that is unmounted stays there for who has it open, and its folder is empty.
-      const root = openSync(this.rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
-      const skip = ownMountPoints(this.rootfs, this.#branches.layers);
-      const archive = packTree({ root: `/proc/self/fd/${root}`, form: 'plain', skip });
-      this.#archives.add(archive);
-      archive.on('error', () => undefined); // it may break off before it is read; its reader is told
-      archive.once('close', () => {
-        this.#archives.delete(archive);
-        closeSync(root);
-      });
-      return archive;
+      return this.#archives.begin(this.rootfs, this.#branches.layers);
     });
   }
 
   /** Takes back what was changed, and the mount as well. 2013: Filesystem.Reset */
   reset(): Promise<void> {
     return this.#exclusive(async () => {
-      this.#breakOffArchives('reset');
+      this.#archives.breakOff(this.rootfs, 'reset');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
       await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
       if (isThere(this.rwPath)) {
@@ -205,7 +194,7 @@ export class Filesystem {
   async destroy(): Promise<void> {
     await this.#exclusive(async () => {
       this.#isGone = true;
-      this.#breakOffArchives('removed');
+      this.#archives.breakOff(this.rootfs, 'removed');
       if (await this.isMounted()) await (await this.#driverOfRw()).discard(this.#branches);
     });
   }
@@ -268,19 +257,8 @@ export class Filesystem {
     await this.#driverOfRw(); // a new rw may lie beside, and wait to be put in place
     mkdirUnlessThere(this.rootfs, FOLDER_MODE);
     if (isThere(this.rwPath)) return;
-    await createRw(this.rwPath, this.#driver.name, (rw) => this.#dressRoot(rw));
+    await createRw(this.rwPath, this.#driver.name, this.layers[0]);
     this.#rwDriver = this.#driver;
-  }
-
-  /** The root of a union looks as the uppermost branch: rw begins as the root of the image. */
-  #dressRoot(rw: string): void {
-    const [top] = this.layers;
-    if (top === undefined) return;
-    try {
-      copyDirectoryAttributes(top, rw);
-    } catch (cause) {
-      throw new Error(`Cannot make ${rw} look as ${top}: ${errorMessage(cause)}`, { cause });
-    }
   }
 
   /** Puts rw into the form of this daemon's driver. Not mounted. */
@@ -309,13 +287,6 @@ export class Filesystem {
     this.#rwDriver = undefined;
     await replaceRw(this.rwPath, this.#driver.name, build);
     this.#rwDriver = this.#driver;
-  }
-
-  /** What is read on would not be the whole tree. */
-  #breakOffArchives(event: string): void {
-    for (const archive of this.#archives) {
-      archive.destroy(new Error(`Cannot read ${this.rootfs} to its end: it was ${event} meanwhile`));
-    }
   }
 
   /** One thing after the other. */

@@ -9,8 +9,10 @@
 import { mkdirSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { copyDirectoryAttributes } from '../archive/directory-attributes.js';
 import { removeTree } from '../linux/remove-tree.js';
 import { syncPath, temporaryName, writeFileAtomically, writeFileUnsynced } from '../util/atomic-file.js';
+import { errorMessage } from '../util/errors.js';
 import { readRegularFile } from '../util/regular-file.js';
 import { isThere } from './folders.js';
 
@@ -36,21 +38,21 @@ export async function writeRwDriver(rw: string, driver: string): Promise<void> {
   await writeFileAtomically(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
 }
 
-/** Makes `rw` in a folder that is nobody's as yet: at once, and not synced. `dress` as of `createRw`. */
-export function layOutRw(rw: string, driver: string, dress: (rw: string) => void): void {
+/** Makes `rw` in a folder that is nobody's as yet: at once, and not synced. `top` as of `createRw`. */
+export function layOutRw(rw: string, driver: string, top: string | undefined): void {
   writeFileUnsynced(join(dirname(rw), FORM_FILE), `${driver}\n`, FORM_MODE);
   mkdirSync(rw, { mode: 0o755 });
-  dress(rw);
+  dressRoot(rw, top);
 }
 
-/** Makes `rw`, which is not there; `dress` makes the empty folder look as it is to. It is there whole or not at all. */
-export async function createRw(rw: string, driver: string, dress: (rw: string) => void): Promise<void> {
+/** Makes `rw`, which is not there, over the layer `top`. It is there whole or not at all. */
+export async function createRw(rw: string, driver: string, top: string | undefined): Promise<void> {
   const temporary = join(dirname(rw), temporaryName(basename(rw)));
   // First: a rw without it is taken for aufs's.
   if ((await readRwDriver(rw)) !== driver) await writeRwDriver(rw, driver);
   try {
     await mkdir(temporary, { mode: 0o755 });
-    dress(temporary);
+    dressRoot(temporary, top);
     await rename(temporary, rw);
   } catch (error) {
     await removeTree(temporary);
@@ -92,4 +94,14 @@ async function putInPlace(rw: string, driver: string): Promise<void> {
     await syncPath(dirname(rw));
   }
   await writeRwDriver(rw, driver);
+}
+
+/** The root of a union looks as the uppermost branch: rw begins as the root of the image. */
+function dressRoot(rw: string, top: string | undefined): void {
+  if (top === undefined) return;
+  try {
+    copyDirectoryAttributes(top, rw);
+  } catch (cause) {
+    throw new Error(`Cannot make ${rw} look as ${top}: ${errorMessage(cause)}`, { cause });
+  }
 }

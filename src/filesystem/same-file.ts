@@ -1,7 +1,7 @@
 // Whether a file of a copy is still the one of the layers, by its content: for the one case that attributes cannot tell.
 
 import { constants, readSync } from 'node:fs';
-import { openFile } from '../archive/pack.js';
+import { openFile } from '../archive/open-file.js';
 import type { WalkedEntry } from '../archive/walk-tree.js';
 import { close } from '../linux/at.js';
 import { freadxattrs } from '../linux/xattr.js';

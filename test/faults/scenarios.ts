@@ -227,5 +227,6 @@ export async function makeScenarios(daemon: TestDaemon): Promise<{ scenarios: Sc
     { name: 'images', act: () => call('images'), reply: /^NAME/ },
     { name: 'ps', act: () => call('ps', '-a'), reply: /^ID/ },
   ];
+  server.unref(); // a test that fails may not come as far as `close`
   return { scenarios, close: () => void server.close() };
 }
