@@ -265,9 +265,8 @@ export class Filesystem {
   async #convertRw(): Promise<void> {
     const before = await this.#driverOfRw();
     if (before === this.#driver) return;
-    const { form: from, name } = before;
-    const { form: to } = this.#driver;
     const rw = this.rwPath;
+    const [from, to] = [before.form, this.#driver.form];
     const convert = (target: string): Promise<void> => runTreeJob({ job: 'convert', rw, from, to, target });
     if (from === to) {
       await writeRwDriver(rw, this.#driver.name);
@@ -277,7 +276,7 @@ export class Filesystem {
     await timedStep(
       'convert',
       'filesystem.go, Filesystem.Mount',
-      () => ({ rw, from: name, to: this.#driver.name }),
+      () => ({ rw, from: before.name, to: this.#driver.name }),
       () => this.#replaceRw(convert),
     );
   }
