@@ -9,6 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import minimist from 'minimist';
+import { benchBudget } from './budget.js';
 import { growthOf } from './fit.js';
 import { benchGrowth } from './growth.js';
 import { benchKilled } from './killed.js';
@@ -25,6 +26,7 @@ import type { Bench } from './sides.js';
 
 const TOPICS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   runs: benchRuns,
+  budget: benchBudget,
   parallel: benchParallel,
   lists: benchLists,
   layers: benchLayers,
