@@ -219,7 +219,9 @@ test('a container whose processes all ended with the machine is on record as end
   // LXC itself, killed before its program began, would tell of an error.
   for (const id of ids) await until(async () => (await daemon.call('logs', id)).trim() === 'up', 'it is up');
   await daemon.end('SIGKILL');
-  for (const line of processesOf(daemon.directory)) process.kill(Number(line.split(' ')[1]), 'SIGKILL');
+  // All at one moment: none is to see another one's end.
+  const pids = processesOf(daemon.directory).map((line) => Number(line.split(' ')[1]));
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal);
   await until(() => processesOf(daemon.directory).length === 0, 'all have ended');
   await daemon.begin();
   for (const id of ids) {

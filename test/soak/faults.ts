@@ -1,8 +1,8 @@
 // The long form of test/server/faults.daemon.test.ts: every command, made fail at every one of its steps, by every cause.
 //
-// Each step fails once by each cause: the odd ones alone, the even ones and all after them, or the other way round. That takes
-// about an hour; to do both at each step, on both drivers, took a night and found no more. On `vfs` are the commands for
-// which it does something else; what comes before and after the mount is the same code.
+// Each step fails once by each cause: the odd ones alone, the even ones and all after them, or the other way round. On `vfs` are
+// the commands for which it does something else: what comes before and after the mount is the same code. To do both at each
+// step is twice as much (`--both`).
 
 import assert from 'node:assert/strict';
 import { FaultyDaemon } from '../faults/faulty-daemon.js';
