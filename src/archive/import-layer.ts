@@ -3,17 +3,18 @@
 // The layer store calls it, with an empty directory of its own. The stream is copied into a few buffers that travel to the worker and
 // back, so memory is bounded and the chunks stay the sender's.
 //
-// The rule that must hold: when the promise settles, the worker has ended and no descriptor, listener or process of the import is left.
+// The rule that must hold: when the promise settles, the worker is done with it and no descriptor, listener or process of the import
+// is left.
 //
 // 2013: image/layers.go, LayerStore.AddLayer, and image/archive.go, Untar
 
 import type { Readable } from 'node:stream';
-import type { Worker } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { timedStep } from '../util/steps.js';
 import { ArchiveError } from './archive-error.js';
 import { decompress } from './compression.js';
 import type { FromUnpackWorker, ToUnpackWorker, UnpackWorkerData } from './unpack-worker.js';
-import { startWorker } from '../util/program-files.js';
+import { startJob } from '../util/thread-jobs.js';
 
 const BUFFER_SIZE = 256 * 1024;
 const BUFFERS = 4; // so at most 1 MiB is on its way
@@ -69,8 +70,8 @@ class UnpackWorker {
   /** Rejects when the worker fails, as soon as it does. */
   readonly failed: Promise<never>;
   failure: Error | undefined;
-  readonly #worker: Worker;
-  readonly #exited: Promise<void>;
+  readonly #port: MessagePort;
+  readonly #ended: Promise<void>;
   readonly #free = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_SIZE));
   #filling: ArrayBuffer | undefined;
   #filled = 0;
@@ -79,20 +80,16 @@ class UnpackWorker {
   #onMessage: () => void = ignore;
 
   constructor(directory: string) {
-    const workerData: UnpackWorkerData = { directory };
+    const data: UnpackWorkerData = { directory };
     this.failed = new Promise((_, reject) => (this.#onFailed = reject));
     this.failed.catch(ignore); // it may fail when nobody asks any more
-    this.#worker = startWorker(new URL('./unpack-worker.js', import.meta.url), { name: 'unpack', workerData });
-    this.#worker.on('message', (message: FromUnpackWorker) => this.#take(message));
-    this.#worker.on('error', (error) =>
-      this.#fail(new ArchiveError(`Cannot unpack the archive: ${error.message}`, error)),
-    );
-    this.#exited = new Promise((resolve) => {
-      this.#worker.once('exit', () => {
-        if (this.#result === undefined)
-          this.#fail(new ArchiveError('Cannot unpack the archive: the worker ended early'));
-        resolve();
-      });
+    const { port, ended } = startJob<FromUnpackWorker>(new URL('./unpack-worker.js', import.meta.url), 'unpack', data, {
+      onMessage: (message) => this.#take(message),
+      onError: (error) => this.#fail(new ArchiveError(`Cannot unpack the archive: ${error.message}`, error)),
+    });
+    this.#port = port;
+    this.#ended = ended.then(() => {
+      if (this.#result === undefined) this.#fail(new ArchiveError('Cannot unpack the archive: the worker ended early'));
     });
   }
 
@@ -120,10 +117,10 @@ class UnpackWorker {
     }
   }
 
-  /** Resolves when the worker has ended; one that is still at it gives up. */
+  /** Resolves when the worker is done with it; one that is still at it gives up. */
   async close(): Promise<void> {
     if (this.#result === undefined && this.failure === undefined) this.#send('abort');
-    await this.#exited;
+    await this.#ended;
   }
 
   async #takeFree(): Promise<ArrayBuffer> {
@@ -144,7 +141,7 @@ class UnpackWorker {
   }
 
   #send(message: ToUnpackWorker, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
+    this.#port.postMessage(message, transfer);
   }
 
   #message(): Promise<void> {

@@ -3,18 +3,18 @@
 // `tar` and `commit` call it. A few empty buffers go to the worker, which fills them; a filled one is the reader's for good, and a
 // new one goes to the worker only when the reader wants more. So memory is bounded, and a slow reader makes a slow worker.
 //
-// The rule that must hold: when the stream has ended, failed or been destroyed, the worker has ended and no descriptor or listener
-// of it is left. Whoever does not read to the end destroys the stream.
+// The rule that must hold: when the stream has ended, failed or been destroyed, the worker is done with it and no descriptor
+// or listener of it is left. Whoever does not read to the end destroys the stream.
 //
 // 2013: utils.go, Tar
 
 import { Readable } from 'node:stream';
-import type { Worker } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { timedStep } from '../util/steps.js';
 import { ArchiveError } from './archive-error.js';
 import type { FromPackWorker, ToPackWorker } from './pack-worker.js';
 import type { PackOptions } from './pack.js';
-import { startWorker } from '../util/program-files.js';
+import { startJob } from '../util/thread-jobs.js';
 
 const BUFFER_SIZE = 256 * 1024;
 const BUFFERS = 4; // so at most 1 MiB waits for the reader
@@ -32,13 +32,13 @@ export function packTree(options: PackOptions): Readable {
   return stream;
 }
 
-// Owns its worker.
+// Owns its job.
 class PackStream extends Readable {
-  /** Resolves when the worker has ended well, rejects when it has ended otherwise. */
+  /** Resolves when the job has ended well, rejects when it has ended otherwise. */
   readonly packed: Promise<void>;
   /** length of the archive, as far as it is packed */
   bytes = 0;
-  readonly #worker: Worker;
+  readonly #port: MessagePort;
   #isAtEnd = false;
   #hasEnded = false;
   #failure: Error | undefined;
@@ -47,18 +47,12 @@ class PackStream extends Readable {
 
   constructor(options: PackOptions) {
     super({ highWaterMark: BUFFER_SIZE });
-    this.#worker = startWorker(new URL('./pack-worker.js', import.meta.url), { name: 'pack', workerData: options });
-    this.#worker.on('message', (message: FromPackWorker) => this.#take(message));
-    this.#worker.on('error', (error) => this.#fail(new ArchiveError(`Cannot pack the tree: ${error.message}`, error)));
-    this.packed = new Promise((resolve, reject) => {
-      this.#worker.once('exit', () => {
-        this.#hasEnded = true;
-        if (!this.#isAtEnd) this.#fail(new ArchiveError('Cannot pack the tree: the worker ended early'));
-        if (this.#failure === undefined) resolve();
-        else reject(this.#failure);
-        this.#push();
-      });
+    const { port, ended } = startJob<FromPackWorker>(new URL('./pack-worker.js', import.meta.url), 'pack', options, {
+      onMessage: (message) => this.#take(message),
+      onError: (error) => this.#fail(new ArchiveError(`Cannot pack the tree: ${error.message}`, error)),
     });
+    this.#port = port;
+    this.packed = ended.then(() => this.#end());
     for (let nth = 0; nth < BUFFERS; nth++) this.#sendBuffer();
   }
 
@@ -86,6 +80,13 @@ class PackStream extends Readable {
     }
   }
 
+  #end(): void {
+    this.#hasEnded = true;
+    if (!this.#isAtEnd) this.#fail(new ArchiveError('Cannot pack the tree: the worker ended early'));
+    this.#push();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   // Hands on what is there as long as it is wanted. The end comes after the worker's own, and so does a failure.
   #push(): void {
     while (this.#isWanted && this.#chunks.length > 0) {
@@ -104,7 +105,7 @@ class PackStream extends Readable {
   }
 
   #send(message: ToPackWorker, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
+    this.#port.postMessage(message, transfer);
   }
 
   #fail(error: Error): void {

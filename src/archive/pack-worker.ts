@@ -1,10 +1,11 @@
 // The thread that packs one tree: reads it in blocking calls, a buffer at a time, so that the daemon's own thread never waits for
 // the disk.
 //
-// `packTree` starts one for each archive. It ends by itself: after the end, after an abort, after an error. It is never
-// terminated from outside, since its descriptors belong to the process and would stay open.
+// `packTree` starts a job for each archive. It ends by itself: after the end, after an abort, after an error. The thread is never
+// terminated meanwhile, since its descriptors belong to the process and would stay open.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { serveJobs } from '../util/serve-jobs.js';
 import { ArchiveError, reason, type ArchiveErrorMessage } from './archive-error.js';
 import { Packer, type PackOptions } from './pack.js';
 
@@ -14,40 +15,32 @@ export type ToPackWorker = { buffer: ArrayBuffer } | 'abort';
 /** What the worker tells: the first `length` bytes of a buffer are what comes next. `end` or `failed` is the last message. */
 export type FromPackWorker = { buffer: ArrayBuffer; length: number } | 'end' | { failed: ArchiveErrorMessage };
 
-const port = parentPort;
-if (port === null) throw new Error('Cannot run the pack worker: it is no program, packTree() starts it');
+serveJobs((options, port, end) => {
+  const packer = new Packer(options as PackOptions); // packTree gives them
+  const onMessage = (message: ToPackWorker): void => {
+    if (take(message, packer, port)) return;
+    port.off('message', onMessage);
+    packer.close();
+    end();
+  };
+  port.on('message', onMessage);
+});
 
-const packer = new Packer(workerData as PackOptions); // packTree gives them
-
-function tell(message: FromPackWorker, transfer: ArrayBuffer[] = []): void {
-  port?.postMessage(message, transfer);
-}
-
-function take(message: ToPackWorker): boolean {
+// Whether more is to come.
+function take(message: ToPackWorker, packer: Packer, port: MessagePort): boolean {
+  const tell = (said: FromPackWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(said, transfer);
   if (message === 'abort') return false;
-  const { buffer } = message;
-  const length = packer.fill(new Uint8Array(buffer));
-  const isEnd = length < buffer.byteLength; // asked before the buffer is given away
-  tell({ buffer, length }, [buffer]);
-  if (isEnd) tell('end');
-  return !isEnd;
-}
-
-function onMessage(message: ToPackWorker): void {
-  let goesOn = false;
   try {
-    goesOn = take(message);
+    const { buffer } = message;
+    const length = packer.fill(new Uint8Array(buffer));
+    const isEnd = length < buffer.byteLength; // asked before the buffer is given away
+    tell({ buffer, length }, [buffer]);
+    if (isEnd) tell('end');
+    return !isEnd;
   } catch (error) {
     const told =
       error instanceof ArchiveError ? error : new ArchiveError(`Cannot pack the tree: ${reason(error)}`, error);
     tell({ failed: told.toMessage() });
-  } finally {
-    if (!goesOn) {
-      port?.off('message', onMessage);
-      port?.close();
-      packer.close();
-    }
+    return false;
   }
 }
-
-port.on('message', onMessage);

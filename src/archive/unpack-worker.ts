@@ -1,16 +1,17 @@
 // The thread that unpacks one layer: takes the tar stream in buffers, hashes it, parses it and writes it to disk, all in blocking calls,
 // so that the daemon's own thread never waits for the disk.
 //
-// `importLayer` starts one for each import. It ends by itself: after the end, after an abort, after an error. It is never
-// terminated from outside, since its descriptors belong to the process and would stay open.
+// `importLayer` starts a job for each import. It ends by itself: after the end, after an abort, after an error. The thread is
+// never terminated meanwhile, since its descriptors belong to the process and would stay open.
 
 import { createHash } from 'node:crypto';
-import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { serveJobs } from '../util/serve-jobs.js';
 import { ArchiveError, reason, type ArchiveErrorMessage } from './archive-error.js';
 import { TarReader } from './tar-reader.js';
 import { Unpacker } from './unpack.js';
 
-/** What the worker is started with. */
+/** What a job is started with. */
 export interface UnpackWorkerData {
   directory: string;
 }
@@ -24,54 +25,70 @@ export type FromUnpackWorker =
   | { done: { digest: string; entries: number; bytes: number; hasWhiteoutNames: boolean } }
   | { failed: ArchiveErrorMessage };
 
-const port = parentPort;
-if (port === null) throw new Error('Cannot run the unpack worker: it is no program, importLayer() starts it');
+serveJobs((data, port, end) => {
+  const { directory } = data as UnpackWorkerData; // importLayer gives it
+  const unpacking = new Unpacking(directory, port);
+  const onMessage = (message: ToUnpackWorker): void => {
+    if (unpacking.take(message)) return;
+    port.off('message', onMessage);
+    unpacking.close();
+    end();
+  };
+  port.on('message', onMessage);
+});
 
-const { directory } = workerData as UnpackWorkerData; // importLayer gives it
-const hash = createHash('sha256');
-let unpacker: Unpacker | undefined;
-let reader: TarReader | undefined;
-let bytes = 0;
+// One import. It owns what is open of it.
+class Unpacking {
+  readonly #directory: string;
+  readonly #port: MessagePort;
+  readonly #hash = createHash('sha256');
+  #unpacker: Unpacker | undefined;
+  #reader: TarReader | undefined;
+  #bytes = 0;
 
-function tell(message: FromUnpackWorker, transfer: ArrayBuffer[] = []): void {
-  port?.postMessage(message, transfer);
-}
-
-function take(message: ToUnpackWorker): boolean {
-  if (message === 'abort') return false;
-  // Opened here rather than at the start: what goes wrong is told like everything else.
-  unpacker ??= new Unpacker(directory);
-  reader ??= new TarReader(unpacker);
-  if (message === 'end') {
-    reader.end();
-    unpacker.end();
-    const { hasWhiteoutNames } = unpacker;
-    tell({ done: { digest: hash.digest('hex'), entries: reader.entries, bytes, hasWhiteoutNames } });
-    return false;
+  constructor(directory: string, port: MessagePort) {
+    this.#directory = directory;
+    this.#port = port;
   }
-  const chunk = Buffer.from(message.buffer, 0, message.length);
-  bytes += chunk.length;
-  hash.update(chunk);
-  reader.push(chunk);
-  tell({ buffer: message.buffer }, [message.buffer]);
-  return true;
-}
 
-function onMessage(message: ToUnpackWorker): void {
-  let goesOn = false;
-  try {
-    goesOn = take(message);
-  } catch (error) {
-    const told =
-      error instanceof ArchiveError ? error : new ArchiveError(`Cannot unpack the archive: ${reason(error)}`, error);
-    tell({ failed: told.toMessage() });
-  } finally {
-    if (!goesOn) {
-      port?.off('message', onMessage);
-      port?.close();
-      unpacker?.close();
+  /** Whether more is to come. */
+  take(message: ToUnpackWorker): boolean {
+    try {
+      return this.#goOn(message);
+    } catch (error) {
+      const told =
+        error instanceof ArchiveError ? error : new ArchiveError(`Cannot unpack the archive: ${reason(error)}`, error);
+      this.#tell({ failed: told.toMessage() });
+      return false;
     }
   }
-}
 
-port.on('message', onMessage);
+  close(): void {
+    this.#unpacker?.close();
+  }
+
+  #goOn(message: ToUnpackWorker): boolean {
+    if (message === 'abort') return false;
+    // Opened here rather than at the start: what goes wrong is told like everything else.
+    this.#unpacker ??= new Unpacker(this.#directory);
+    this.#reader ??= new TarReader(this.#unpacker);
+    if (message === 'end') {
+      this.#reader.end();
+      this.#unpacker.end();
+      const { hasWhiteoutNames } = this.#unpacker;
+      const { entries } = this.#reader;
+      this.#tell({ done: { digest: this.#hash.digest('hex'), entries, bytes: this.#bytes, hasWhiteoutNames } });
+      return false;
+    }
+    const chunk = Buffer.from(message.buffer, 0, message.length);
+    this.#bytes += chunk.length;
+    this.#hash.update(chunk);
+    this.#reader.push(chunk);
+    this.#tell({ buffer: message.buffer }, [message.buffer]);
+    return true;
+  }
+
+  #tell(message: FromUnpackWorker, transfer: ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, transfer);
+  }
+}

@@ -1,6 +1,6 @@
-// The thread that does one job on trees, in blocking calls. `runTreeJob` starts it; it ends by itself.
+// The thread that does jobs on trees, one after the other, in blocking calls. `runTreeJob` starts each; it ends by itself.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { serveJobs } from '../util/serve-jobs.js';
 import { ArchiveError, reason, type ArchiveErrorMessage } from '../archive/archive-error.js';
 import type { TreeForm } from '../archive/walk-tree.js';
 import { addTree, withUnpacker } from './copy-tree.js';
@@ -46,8 +46,7 @@ function convert({ rw: root, from: form, to, target }: Extract<TreeJob, { job: '
   }
 }
 
-function end(): TreeJobEnd {
-  const job = workerData as TreeJob; // runTreeJob gives it
+function endOf(job: TreeJob): TreeJobEnd {
   try {
     run(job);
     return { done: true };
@@ -57,5 +56,7 @@ function end(): TreeJobEnd {
   }
 }
 
-if (parentPort === null) throw new Error('Cannot run the tree worker: it is no program, runTreeJob() starts it');
-parentPort.postMessage(end());
+serveJobs((job, port, end) => {
+  port.postMessage(endOf(job as TreeJob)); // runTreeJob gives it
+  end();
+});

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ArchiveError } from '../../src/archive/archive-error.js';
 import { importLayer, type ImportedLayer } from '../../src/archive/import-layer.js';
+import { openDescriptors } from '../open-descriptors.js';
 import { makeSampleTree, type SampleOptions } from './sample-tree.js';
 import { archive, entry, headerBlock, temporaryFolder } from './tar-builder.js';
 import { treeOf, type TreeOptions } from './tree.js';
@@ -69,10 +70,10 @@ function bytesOf(...parts: Buffer[]): Readable {
 
 async function assertRejects(source: Readable, layer: string, message: RegExp): Promise<void> {
   const isExpected = (error: unknown): boolean => error instanceof Error && message.test(error.message);
-  const before = readdirSync('/proc/self/fd').length;
+  const before = openDescriptors('self');
   await assert.rejects(importLayer(source, layer), isExpected);
   assert.ok(source.destroyed);
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  assert.equal(openDescriptors('self'), before);
 }
 
 // A file system of 1 MiB, gone after the test.
@@ -117,12 +118,12 @@ test('importLayer() names the entry that a full disk has no room for', async (t)
     entry({ name: 'fits', content: 'x' }),
     entry({ name: 'too/large', content: Buffer.alloc(8 << 20) }),
   );
-  const before = readdirSync('/proc/self/fd').length;
+  const before = openDescriptors('self');
   const error: unknown = await importLayer(bytesOf(tar), join(small, 'layer')).catch((reason: unknown) => reason);
   assert.ok(error instanceof ArchiveError);
   assert.equal(error.code, 'ENOSPC');
   assert.match(error.message, /^Cannot unpack "too\/large": .*no space left on device/);
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  assert.equal(openDescriptors('self'), before);
 });
 
 test('importLayer() rejects what is no archive, is cut off or is damaged', async (t) => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
@@ -15,6 +15,7 @@ import { packTree } from '../../src/archive/pack-tree.js';
 import * as at from '../../src/linux/at.js';
 import { lsetxattrAt } from '../../src/linux/xattr.js';
 import { STEP_CHANNEL, type Step } from '../../src/util/steps.js';
+import { openDescriptors } from '../open-descriptors.js';
 import { pack } from './read-archive.js';
 import { makeSampleTree } from './sample-tree.js';
 import { temporaryFolder } from './tar-builder.js';
@@ -25,7 +26,7 @@ const MIB = 1024 * 1024;
 // What a stream may not leave behind.
 function resources(): object {
   const workers = process.getActiveResourcesInfo().filter((name) => /worker|messageport/i.test(name));
-  return { descriptors: readdirSync('/proc/self/fd').length, workers };
+  return { descriptors: openDescriptors('self'), workers };
 }
 
 function folderWith(t: TestContext, bytes: number): string {

@@ -8,6 +8,7 @@ import test from 'node:test';
 import type { Filesystem } from '../../src/filesystem/filesystem.js';
 import { makeSampleTree } from '../archive/sample-tree.js';
 import { treeOf } from '../archive/tree.js';
+import { openDescriptors } from '../open-descriptors.js';
 import { Layered, TESTED_DRIVERS } from './layered.js';
 
 const SAMPLE = { hasLongNames: true, hasDevices: true };
@@ -122,7 +123,7 @@ for (const driver of TESTED_DRIVERS) {
   test(`Filesystem.tar() on ${driver.name}: unmounted before it is read, it is whole or fails`, async (t) => {
     const layered = new Layered(t);
     const filesystem = layered.filesystem(driver, [layered.layer(fillBottom)]);
-    const descriptors = fs.readdirSync('/proc/self/fd').length;
+    const descriptors = openDescriptors('self');
     const whole = await buffer(await filesystem.tar());
     const archive = await filesystem.tar();
     await filesystem.umount();
@@ -131,7 +132,7 @@ for (const driver of TESTED_DRIVERS) {
     const removed = await filesystem.tar();
     await filesystem.destroy();
     await assert.rejects(buffer(removed), /it was removed meanwhile$/);
-    assert.equal(fs.readdirSync('/proc/self/fd').length, descriptors);
+    assert.equal(openDescriptors('self'), descriptors);
   });
 
   for (const other of TESTED_DRIVERS.filter((each) => each !== driver)) {

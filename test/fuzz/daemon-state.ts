@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupsOf, processesOf, until, type TestDaemon } from '../harness.js';
 import { mountPointsBelow } from '../mounts.js';
+import { openDescriptors } from '../open-descriptors.js';
 
 /** How long what a round left may take to go, in milliseconds. */
 const SETTLE_MS = 60_000;
@@ -30,7 +31,7 @@ export function daemonState(daemon: TestDaemon, ids: readonly string[]): DaemonS
   });
   const folders = ['containers', 'images/layers', 'images/overlay', '.', 'images'];
   return {
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    descriptors: openDescriptors(pid),
     children: children.length,
     mounts: mountPointsBelow(directory, pid).length,
     processes: processesOf(directory).length,

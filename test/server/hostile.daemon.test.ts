@@ -14,6 +14,7 @@ import { lreadxattrs } from '../../src/linux/xattr.js';
 import { archive, entry, headerBlock, pax, temporaryFolder } from '../archive/tar-builder.js';
 import { fixtureTar } from '../fixture.js';
 import { TestDaemon, until } from '../harness.js';
+import { openDescriptors } from '../open-descriptors.js';
 
 const ONE_ERROR = /^Error: [^\n]+\n$/;
 const MIB = 1024 * 1024;
@@ -60,7 +61,7 @@ const hardLink = (name: string, linkName: string): Buffer => entry({ name, type:
 const folder = (name: string, mode = 0o755): Buffer => entry({ name: `${name}/`, type: '5', mode });
 const file = (name: string, content = 'evil\n'): Buffer => entry({ name, content });
 
-const descriptors = (daemon: TestDaemon): number => fs.readdirSync(`/proc/${daemon.pid}/fd`).length;
+const descriptors = (daemon: TestDaemon): number => openDescriptors(daemon.pid);
 const residentMb = (daemon: TestDaemon): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1024;
 /** What lies in the folders of layers, half-made things included. */
