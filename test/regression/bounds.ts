@@ -46,8 +46,8 @@ export const COUNTS: Readonly<Record<string, CountRow>> = {
     why: 'filesystem/changes.ts: the two folders that have changes, and no layer',
   },
   'put': {
-    processes: 0, threads: 1, syncs: 4, mainSyncs: 0, renames: 2, mounts: 0, opens: 6, otherOpens: 1, modules: 24,
-    why: 'archive/import-layer.ts: one thread; the layer and its folder, index.json and its folder',
+    processes: 0, threads: 0, syncs: 4, mainSyncs: 0, renames: 2, mounts: 0, opens: 6, otherOpens: 1, modules: 0,
+    why: 'archive/import-layer.ts: a thread that is there; the layer and its folder, index.json and its folder',
   },
   'commit': {
     processes: 0, threads: 2, syncs: 4, mainSyncs: 0, renames: 2, mounts: 0, opens: 13, otherOpens: 1, modules: 49,
