@@ -80,7 +80,9 @@ export class Docker {
     try {
       const network = await allocateNetwork(id, container.config, this.#runtime);
       try {
-        const created = await Container.create(this.#runtime, { ...container, id }, network);
+        const created = await this.#runtime.starts.take(() =>
+          Container.create(this.#runtime, { ...container, id }, network),
+        );
         this.#containers.set(id, created);
         return created;
       } catch (error) {

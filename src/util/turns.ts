@@ -1,7 +1,11 @@
-// At most so many at a time: the others wait for their turn, in the order in which they came.
+// At most so many at a time: the others wait for their turn, in the order in which they came. Between two of them
+// others are answered: node takes one new connection in each turn of its loop, so that one alone would not do.
 //
 // For work that is much at once for the one thread that answers everybody: a hundred of it side by side would be done no
 // sooner, and nobody would be answered before the end.
+
+/** How long the next one waits that had to wait anyway, in milliseconds: some turns of the loop. */
+const PAUSE_MS = 8;
 
 /** See the head of the file. */
 export class Turns {
@@ -22,7 +26,7 @@ export class Turns {
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
-      else next();
+      else setTimeout(next, PAUSE_MS);
     }
   }
 }

@@ -79,7 +79,7 @@ test('logs -f --tail and -t show the output in order of arrival', async () => {
     'base',
     'sh',
     '-c',
-    'for i in 1 2 3 4; do echo $i; usleep 20000; echo e$i >&2; usleep 20000; done',
+    'for i in 1 2 3 4; do echo $i; usleep 100000; echo e$i >&2; usleep 100000; done',
   );
   assert.equal(await daemon.call('logs', '-f', id), '1\ne1\n2\ne2\n3\ne3\n4\ne4\n');
   assert.equal(await daemon.call('logs', id), '1\n2\n3\n4\ne1\ne2\ne3\ne4\n');
