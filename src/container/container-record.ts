@@ -119,6 +119,11 @@ export class ContainerRecord {
     this.#hadNotRun = state['StartedAt'] === ZERO_TIME && state['StartTicks'] === 0;
   }
 
+  /** Whether what its folder has may not be on the disk yet: the next `save` sees to that. */
+  get isUnsynced(): boolean {
+    return this.#isUnsynced;
+  }
+
   /** Its folder. */
   get root(): string {
     return join(this.runtime.containersPath, this.id);

@@ -146,13 +146,14 @@ async function restoreOne(
 ): Promise<void> {
   // What cannot be taken away is no reason to leave a container that runs alone.
   await container.recover().catch((error: unknown) => log(`container ${container.id}: ${errorMessage(error)}`));
-  if (process !== undefined) return container.adopt(process, holder);
-  if (container.state.isRunning || holder !== undefined || hasFifos(container.root)) await container.conclude(holder);
+  if (process !== undefined) await container.adopt(process, holder);
+  else if (container.state.isRunning || holder !== undefined || hasFifos(container.root))
+    await container.conclude(holder);
   else if (await container.filesystem.isMounted()) await container.filesystem.umount();
-  if (container.isUnfinished) {
+  if (process === undefined && container.isUnfinished) {
     await remove(container);
     log(`removed unfinished container ${container.id}`);
-  }
+  } else if (container.isUnsynced) await container.saveInTheEnd();
 }
 
 /** Without its streams, where they are what could not be taken over. */
