@@ -14,14 +14,14 @@ import { tap } from 'node:test/reporters';
 import { run } from 'node:test';
 
 /** Each file has its own daemon, directory and ports, and waits half of its time. */
-const FILES_AT_ONCE = Math.max(3, cpus().length);
+const FILES_AT_ONCE = Math.max(2, cpus().length);
 /** What takes half a minute or more, so that none of it is begun when all else is done. */
 const SLOW =
-  /\/(hostile|variants|kill-points|tcp|changes|faults|damage|original-data|kills|survival|life|injection|terminal|commands|parsers)\.(daemon\.)?test\.js$/;
+  /\/(hostile|variants|kill-points|tcp|changes|faults|damage|original-data|kills|survival|life|injection|commands|parsers)\.(daemon\.)?test\.js$/;
 const SHOWN = 12;
 
-/** What measures how soon a daemon answers: nothing else runs beside it. */
-const ALONE = /\/(load|stalls)\.daemon\.test\.js$/;
+/** What measures how soon a daemon answers, or types into a terminal as a person does: nothing else runs beside it. */
+const ALONE = /\/(load|stalls|interactive|terminal)\.daemon\.test\.js$/;
 const begun = new Map<string, number>();
 const took: { file: string; seconds: number }[] = [];
 
