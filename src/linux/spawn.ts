@@ -7,9 +7,7 @@
 //
 // 2013: container.go, Container.start (exec.Cmd)
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bind, bindErrno, bindErrnoAsync, hasCode, type NativeArgument } from './libc.js';
-import { isProcessAlive, processArguments } from './process.js';
 
 /** A program to start. */
 export interface SpawnedProgram {
@@ -79,8 +77,6 @@ export async function spawnProgram({ args, env, stdio }: SpawnedProgram): Promis
   }
   const [started = 0] = pid;
   children.add(started);
-  // The kernel lets the thread go a moment before the new process has the command line by which it is found again.
-  while (processArguments(started).length === 0 && isProcessAlive(started)) await nextTurn();
   return started;
 }
 

@@ -1,8 +1,8 @@
 // The process that holds a container's streams while no daemon does.
 
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, readSync, realpathSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, openSync, readlinkSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Holder, type HeldStreams } from '../../src/container/holder.js';
@@ -22,7 +22,7 @@ function fifos(t: TestContext): { folder: string; out: number; err: number } {
   return { folder, out: open('stdout'), err: open('stderr') };
 }
 
-/** Starts a holder that ends with the test. */
+/** Starts a holder that ends with the test. Resolves once it has its command line, by which it is found. */
 async function start(t: TestContext, streams: HeldStreams): Promise<Holder> {
   const poller = new Poller();
   const holder = await Holder.start(streams, poller);
@@ -30,6 +30,8 @@ async function start(t: TestContext, streams: HeldStreams): Promise<Holder> {
     holder.release();
     return poller.close();
   });
+  const folder = dirname(readlinkSync(`/proc/self/fd/${streams[1]}`));
+  await until(() => Holder.find().has(folder), 'it can be found');
   return holder;
 }
 
