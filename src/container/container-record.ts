@@ -44,7 +44,7 @@ const KNOWN: Readonly<Record<string, GoValue>> = {
   SysInitPath: '',
 };
 /** What a container waits for that has nothing to wait for: one for all, as there may be thousands. */
-export const DONE = Promise.resolve();
+const DONE = Promise.resolve();
 
 /** What a new container is made from. */
 export interface NewContainer {

@@ -118,7 +118,8 @@ export class Stdio {
   async #replaceHolder(): Promise<void> {
     if (this.#isEnded) return;
     const before = this.#holder;
-    await this.#startHolder();
+    this.#holding = this.#startHolder();
+    await this.#holding;
     before?.release();
   }
 

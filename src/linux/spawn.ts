@@ -49,7 +49,8 @@ const children = new Set<number>();
 
 /**
  * Starts a program in a session of its own, at the root directory, with no signal ignored or blocked, and resolves with its
- * pid. The descriptors are the caller's again then. Rejects with SyscallError: ENOENT where there is no such program, E2BIG where its arguments are too long.
+ * pid. The descriptors are the caller's again then. Rejects with SyscallError: ENOENT where there is no such program, E2BIG
+ * where its arguments are too long.
  */
 export async function spawnProgram({ args, env, stdio }: SpawnedProgram): Promise<number> {
   const [program = ''] = args;

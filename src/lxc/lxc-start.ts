@@ -10,6 +10,7 @@ import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { canBeOfDaemon, processArguments, processStartTicks } from '../linux/process.js';
 import { hasCode } from '../linux/libc.js';
+import { onceFilesAreLeft } from '../linux/open-files.js';
 import { spawnProgram } from '../linux/spawn.js';
 import { errorMessage } from '../util/errors.js';
 import { step } from '../util/steps.js';
@@ -62,8 +63,8 @@ export function lxcStartArguments({ id, lxcPath, configPath, logPath, underInit,
 export async function spawnLxcStart(start: LxcStart): Promise<ProcessId> {
   const args = lxcStartArguments(start);
   const pid = await trySpawn(['lxc-start', ...args], start.stdio);
-  // It cannot have been reaped yet, so it has an entry, whatever has become of it.
-  const startTicks = processStartTicks(pid);
+  // It cannot have been reaped yet, so it has an entry, whatever has become of it. It must not run on unknown.
+  const startTicks = await onceFilesAreLeft(() => processStartTicks(pid));
   if (startTicks === undefined) throw new Error('Cannot spawn lxc-start: it ended at once');
   step('lxc-start', 'container.go, Container.start', () => ({ pid, args }));
   return { pid, startTicks };
