@@ -10,6 +10,8 @@ import { meteredDaemon, type MeteredDaemon } from './meters.js';
 
 /** Until node has compiled what it compiles after some uses only. */
 const WARM_UP = 20;
+/** How often what stays is looked at before it counts: of a leak as much stays each time, of what node keeps for itself not. */
+const LOOKS = 3;
 
 describe('the heap of the daemon', { skip: CANNOT_PRELOAD }, () => {
   let metered: MeteredDaemon;
@@ -22,8 +24,11 @@ describe('the heap of the daemon', { skip: CANNOT_PRELOAD }, () => {
         for (let time = 0; time < count; time++) await metered.daemon.call(...name.split(' '));
       };
       await repeat(WARM_UP);
-      const use = await metered.heapUse(() => repeat(times));
-      const [allocated, staying] = [Math.round(use.allocatedBytes / times), Math.round(use.retainedBytes / times)];
+      let [allocated, staying] = [NaN, Infinity];
+      for (let look = 0; look < LOOKS && staying > mayStayBytes; look++) {
+        const use = await metered.heapUse(() => repeat(times));
+        [allocated, staying] = [Math.round(use.allocatedBytes / times), Math.round(use.retainedBytes / times)];
+      }
       t.diagnostic(`seen '${name}': { allocatedBytes: ${allocated} }, ${staying} bytes stay`);
       assert.ok(allocated <= allocatedBytes * HEAP_SLACK, `${name} allocates ${allocated} bytes. Look there: ${why}`);
       assert.ok(staying <= mayStayBytes, `${name} keeps ${staying} bytes. Look there: ${why}`);
