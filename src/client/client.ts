@@ -4,6 +4,7 @@
 // 2013: docker/docker.go, main
 
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 import type { TlsOptions } from '../util/tls-options.js';
 import { daemonAddress, type DaemonAddress } from './address.js';
 import { ask } from './ask.js';
@@ -19,12 +20,13 @@ type Remover = () => void;
 /** Makes one call. Resolves with the exit status; rejects with ClientError where there is no daemon, or not any more. */
 export async function runClient(words: readonly string[], addressText: string, tls?: TlsOptions): Promise<number> {
   const address = daemonAddress(addressText, tls);
-  // In this order: where standard input is no terminal, to look at it costs more than to connect.
-  const isTerminal = process.stdout.isTTY && process.stdin.isTTY;
+  // Without the streams of this process: node makes each when it is first asked for, and that takes as long as to connect.
+  const isTerminal = isatty(1) && isatty(0);
   const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
-  process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
   const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
-  const socket = await connect(address);
+  const connected = connect(address);
+  process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
+  const socket = await connected;
   const call = await FramedCall.begin(socket, address, prepared.words, lineTerminal());
   const undo: Remover[] = [];
   try {
