@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
-import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { mkdtemp, realpath } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { connect, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -58,6 +58,8 @@ export interface TestDaemonOptions {
   directory?: string;
   withImage?: boolean;
   network?: TestNetwork;
+  /** `close` leaves the files, which go as this process ends: to remove many makes what is timed next slow for minutes */
+  keepsFiles?: boolean;
   /** a path where the daemon listens too, and on which `call` and the like then call it: where its port takes TLS only */
   socket?: string;
   /** more of it, for the daemon alone */
@@ -73,13 +75,16 @@ export class TestDaemon {
   readonly #args: readonly string[];
   readonly #network: TestNetwork | undefined;
   readonly #socket: string | undefined;
+  readonly #keepsFiles: boolean;
   readonly #environment: NodeJS.ProcessEnv;
   #process: ChildProcess | undefined;
   readonly #onExit = (): void => this.#cleanUp();
 
-  private constructor(directory: string, { args = [], network, socket, environment = {} }: TestDaemonOptions) {
+  private constructor(directory: string, options: TestDaemonOptions) {
+    const { args = [], network, socket, keepsFiles = false, environment = {} } = options;
     this.directory = directory;
     this.#socket = socket;
+    this.#keepsFiles = keepsFiles;
     this.#environment = environment;
     this.#args = network === undefined ? ['--bridge', 'none', ...args] : args;
     this.#network = network;
@@ -146,18 +151,19 @@ export class TestDaemon {
     return child.exitCode;
   }
 
-  /** Removes all containers, ends the daemon, and fails where anything is left behind. */
+  /** Removes all containers (those that run, where files are kept), ends the daemon, and fails where anything is left behind. */
   async close(): Promise<void> {
     if (this.#process === undefined) await this.begin();
-    const ids = (await this.call('ps', '-a', '-q')).split('\n').filter(Boolean);
+    const ids = (await this.call('ps', '-q', ...(this.#keepsFiles ? [] : ['-a']))).split('\n').filter(Boolean);
     if (ids.length > 0) assert.equal(await this.call('rm', '-f', ...ids), '');
     assert.equal(await this.end(), 0, `the daemon did not end cleanly: ${this.log}`);
     await this.#network?.clean(this.directory);
     const mounts = this.#network?.mountsBelow?.(this.directory) ?? mountsBelow(this.directory);
     const left = [...mounts, ...processesOf(this.directory), ...cgroupsOf(ids)];
-    this.#cleanUp();
-    process.off('exit', this.#onExit);
-    await rm(this.directory, { recursive: true, force: true });
+    if (!this.#keepsFiles) {
+      this.#cleanUp();
+      process.off('exit', this.#onExit);
+    }
     assert.deepEqual(left, [], 'left behind');
   }
 

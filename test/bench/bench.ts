@@ -33,8 +33,8 @@ const TOPICS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   output: benchOutput,
   memory: benchMemory,
   killed: benchKilled,
-  network: benchNetwork,
   growth: benchGrowth,
+  network: benchNetwork, // the last: it is another process, which removes its files as it ends
 };
 const RUNS = { quick: 2, full: 5 };
 const README = fileURLToPath(new URL('../../../README.md', import.meta.url));

@@ -5,10 +5,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TestDaemon } from '../harness.js';
 import { bareLxc } from './bare.js';
 import { median } from './measure.js';
-import type { Bench } from './sides.js';
+import { startDaemon, type Bench } from './sides.js';
 import type { StepTime } from './step-times.js';
 
 const WARM_UP = 10;
@@ -36,7 +35,7 @@ export async function benchBudget(bench: Bench): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tsdock-test-'));
   const file = join(folder, 'steps.json');
   const preload = new URL(`./step-times.js?file=${file}`, import.meta.url).href;
-  const daemon = await TestDaemon.start({ environment: { NODE_OPTIONS: `--import=${preload}` } });
+  const daemon = await startDaemon({ environment: { NODE_OPTIONS: `--import=${preload}` } });
   try {
     const seen: Seen[] = [];
     const bare: number[] = [];

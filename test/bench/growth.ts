@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { entry } from '../archive/tar-builder.js';
-import { TestDaemon } from '../harness.js';
+import type { TestDaemon } from '../harness.js';
 import { changeIndex, copyContainers, writeImages } from './copies.js';
 import type { Curve, Series } from './curve.js';
 import { duration, inParallel, median } from './measure.js';
 import { allPids, removeRunning } from './memory.js';
 import { pssMB } from './pss.js';
-import type { Bench } from './sides.js';
+import { startDaemon, type Bench } from './sides.js';
 
 const STOPPED = { quick: [1, 10, 100, 1000], full: [1, 3, 10, 30, 100, 300, 1000] };
 const RUNNING = { quick: [1, 5, 20], full: [1, 3, 10, 30, 100, 200] };
@@ -201,7 +201,7 @@ async function sampled(samples: number, action: () => Promise<unknown>): Promise
 }
 
 async function withDaemon<T>(action: (daemon: TestDaemon) => Promise<T>): Promise<T> {
-  const daemon = await TestDaemon.start();
+  const daemon = await startDaemon();
   try {
     return await action(daemon);
   } finally {

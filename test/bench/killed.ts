@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TestDaemon, until } from '../harness.js';
+import { until } from '../harness.js';
 import { BenchDocker } from './docker.js';
 import { callPeer } from './peer.js';
 import { descendants } from './pss.js';
-import { startPeer, type Bench } from './sides.js';
+import { startDaemon, startPeer, type Bench } from './sides.js';
 
 const LINES = { quick: 1_000_000, full: 3_000_000 };
 /** How much has been printed when the daemon dies. */
@@ -34,7 +34,7 @@ export async function benchKilled(bench: Bench): Promise<void> {
 }
 
 async function lostByUs(lines: number): Promise<number> {
-  const daemon = await TestDaemon.start();
+  const daemon = await startDaemon();
   try {
     const id = (await daemon.call('run', 'base', '/bin/seq', '1', String(lines))).trim();
     const log = join(daemon.directory, 'containers', id, `${id}-stdout.log`);

@@ -1,18 +1,18 @@
 // A daemon that has much: the lists of 1,000 containers and of 1,000 images, and what they cost in memory and at the start.
 
 import assert from 'node:assert/strict';
-import { TestDaemon } from '../harness.js';
+import type { TestDaemon } from '../harness.js';
 import { copyContainers, writeImages } from './copies.js';
 import { duration, figuresInTurn, median } from './measure.js';
 import { pssMB } from './pss.js';
-import type { Bench } from './sides.js';
+import { startDaemon, type Bench } from './sides.js';
 
 const COUNT = 1000;
 const WARM_UP = 5;
 
 /** See the head of the file. */
 export async function benchLists(bench: Bench): Promise<void> {
-  const daemon = await TestDaemon.start();
+  const daemon = await startDaemon();
   try {
     const id = (await daemon.call('run', 'base', '/bin/true')).trim();
     assert.equal(await daemon.stopped(id), '0');

@@ -2,6 +2,7 @@
 // absent, and why.
 
 import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -53,7 +54,7 @@ export function isInstalled(program: string): boolean {
 
 /**
  * The namespaces and the folder in which an engine lives (peer-namespaces.sh). Owns both, and all processes in them: `close`
- * waits until they are gone; the end of this process does the same.
+ * waits until these are gone. The files go as this process ends, as do those of our own daemon.
  */
 export class PeerNamespaces {
   readonly folder: string;
@@ -74,7 +75,7 @@ export class PeerNamespaces {
   static async start(name: string, script: string, args: readonly string[] = []): Promise<PeerNamespaces> {
     const folder = await realpath(await mkdtemp(join(tmpdir(), `tsdock-bench-${name}-`)));
     const namespaces = new PeerNamespaces(folder, script, args);
-    namespaces.#process.stdout.on('data', (chunk: Buffer) => (namespaces.#pid = Number(chunk.toString())));
+    namespaces.#process.stdout.once('data', (chunk: Buffer) => (namespaces.#pid = Number(chunk.toString())));
     await until(() => namespaces.#pid > 0, `${script} is a process`);
     return namespaces;
   }
@@ -109,9 +110,11 @@ export class PeerNamespaces {
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#process.once('close', resolve));
-    this.#process.stdin.end();
+    const ended = once(this.#process.stdout, 'data');
+    this.#process.stdin.write('end\n');
     await ended;
+    this.#process.stdout.destroy(); // as it is now, it keeps this process from its end no longer
+    this.#process.unref();
   }
 
   #lastWords(): string {

@@ -1,6 +1,6 @@
 // What a topic of the benchmark measures with: a daemon of ours and the other engines, each fresh, each with the image `base`.
 
-import { TestDaemon } from '../harness.js';
+import { TestDaemon, type TestDaemonOptions } from '../harness.js';
 import { BenchDocker } from './docker.js';
 import type { Measured } from './measure.js';
 import type { Peer } from './peer.js';
@@ -31,9 +31,14 @@ export interface Sides {
   close(): Promise<void>;
 }
 
+/** Starts a daemon of ours whose files stay until the end of the benchmark. */
+export function startDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+  return TestDaemon.start({ ...options, keepsFiles: true });
+}
+
 /** Starts all of them. The image is in the daemon, and it has been started again since. */
 export async function startSides(bench: Bench): Promise<Sides> {
-  const daemon = await TestDaemon.start();
+  const daemon = await startDaemon();
   const docker = await startPeer(bench, 'docker', () => BenchDocker.start());
   const podman = await startPeer(bench, 'podman', () => BenchPodman.start());
   const close = async (): Promise<void> => {
