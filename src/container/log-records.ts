@@ -84,14 +84,21 @@ export function logSizes({ stdout, stderr, order }: OpenLog): LogPosition {
  */
 export function repairRecords(files: OpenLog): LogPosition {
   const size = logSizes(files);
-  let recorded = sumOfRecords(files.order, size.order);
-  if (recorded.stdout > size.stdout || recorded.stderr > size.stderr) {
+  let recorded = recordedSizes(files);
+  if (recorded === undefined) {
     ftruncateSync(files.order, 0);
     recorded = { stdout: 0, stderr: 0, order: 0 };
   }
   recordMissing(files, recorded, STDOUT, size.stdout);
   recordMissing(files, recorded, STDERR, size.stderr);
   return recorded;
+}
+
+/** How far the records go; undefined where the streams' files are shorter than that. */
+export function recordedSizes(files: OpenLog): LogPosition | undefined {
+  const size = logSizes(files);
+  const recorded = sumOfRecords(files.order, size.order);
+  return recorded.stdout > size.stdout || recorded.stderr > size.stderr ? undefined : recorded;
 }
 
 /** Adds up without an object for each record: a log may have millions, and everybody waits. */

@@ -13,12 +13,14 @@
 // 2013: container.go of March, Container.Start (the log files); utils.go, writeBroadcaster
 
 import { closeSync, constants, writeSync } from 'node:fs';
+import { hasCode } from '../linux/libc.js';
 import { errorMessage } from '../util/errors.js';
 import {
   keyOf,
   logSizes,
   MAX_CHUNK_BYTES,
   RECORD_BYTES,
+  recordedSizes,
   repairRecords,
   writeRecord,
   type LogPosition,
@@ -27,7 +29,7 @@ import {
 } from './log-records.js';
 import { logPaths, olderPaths, openLog, recoverRotation, removeOlder, rotate, type LogPaths } from './log-rotation.js';
 
-const { O_RDWR, O_CREAT, O_TRUNC } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = constants;
 
 /** A part of the log that lies in three files. */
 export interface LogGeneration {
@@ -94,20 +96,28 @@ export class LogStore {
     return Math.max(0, Math.min(MAX_CHUNK_BYTES, this.#generationBytes - stdout - stderr - order - RECORD_BYTES));
   }
 
-  /** Makes `end` true between runs, too. */
+  /** Makes `end` true between runs, too. On a disk that takes no writes nothing is repaired: it is where the records end. */
   refresh(): void {
     if (this.#files !== undefined) return;
-    this.open();
+    try {
+      this.open();
+    } catch (error) {
+      if (!hasCode(error, 'EROFS')) throw error;
+      this.#open(O_RDONLY, (files) => recordedSizes(files) ?? nowhere());
+    }
     this.close();
   }
 
   /** Opens the files for a run and repairs them where a daemon was killed at work. */
   open(): void {
-    if (this.#files !== undefined) return;
-    if (recoverRotation(this.paths) && !this.#isKnown) this.#openOlder();
-    const files = openLog(this.paths, O_RDWR | O_CREAT);
+    if (this.#files === undefined) this.#open(O_RDWR | O_CREAT, repairRecords);
+  }
+
+  #open(flags: number, sizesOf: (files: OpenLog) => LogPosition): void {
+    if (recoverRotation(this.paths) && !this.#isKnown) this.#openOlder(flags, sizesOf);
+    const files = openLog(this.paths, flags);
     try {
-      if (!this.#isKnown || !isSame(logSizes(files), this.#current.size)) this.#current.size = repairRecords(files);
+      if (!this.#isKnown || !isSame(logSizes(files), this.#current.size)) this.#current.size = sizesOf(files);
     } catch (error) {
       closeLog(files);
       throw error;
@@ -196,11 +206,11 @@ export class LogStore {
     return this.#files;
   }
 
-  #openOlder(): void {
+  #openOlder(flags: number, sizesOf: (files: OpenLog) => LogPosition): void {
     const paths = olderPaths(this.paths);
-    const files = openLog(paths, O_RDWR | O_CREAT);
+    const files = openLog(paths, flags);
     try {
-      this.#older = { paths, start: nowhere(), size: repairRecords(files), isGone: false };
+      this.#older = { paths, start: nowhere(), size: sizesOf(files), isGone: false };
     } finally {
       closeLog(files);
     }

@@ -1,4 +1,5 @@
-// A disk that is really full, and a process that really has no file handle left: what the daemon then says and does.
+// A disk that is really full, one that the kernel has made read-only, and a process that really has no file handle left: what
+// the daemon then says and does.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +16,7 @@ import {
 } from 'node:fs';
 import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fixtureTar } from '../fixture.js';
 import { readAll, TestDaemon, until } from '../harness.js';
@@ -40,7 +41,7 @@ function ext4(disk: string): void {
     writeFileSync(image, '');
     truncateSync(image, 32 << 20);
     execFileSync('mkfs.ext4', ['-q', '-b', `${BLOCK_BYTES}`, '-m', '0', image]);
-    execFileSync('mount', ['-o', 'loop', image, disk]);
+    execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, disk]);
   } finally {
     rmSync(image, { force: true }); // the mount keeps what is in it
   }
@@ -50,16 +51,20 @@ function ext4(disk: string): void {
 async function onSmallDisk(
   t: TestContext,
   mount: (disk: string) => unknown = tmpfs,
-): Promise<{ daemon: TestDaemon; fill: () => void; free: () => void }> {
+): Promise<{ daemon: TestDaemon; fill: () => void; free: () => void; makeReadOnly: () => void }> {
   const disk = await realpath(await mkdtemp(join(tmpdir(), 'tsdock-test-')));
   const directory = join(disk, 'data');
   mount(disk);
   const filler = join(disk, 'filler');
   const free = (): void => rmSync(filler, { force: true });
+  let isReadOnly = false;
   t.after(async () => {
-    free();
     try {
-      await daemon.close();
+      if (isReadOnly) assert.equal(await daemon.end(), 0);
+      else {
+        free();
+        await daemon.close();
+      }
     } finally {
       execFileSync('umount', ['-l', disk]);
       rmdirSync(disk);
@@ -80,7 +85,13 @@ async function onSmallDisk(
       closeSync(fd);
     }
   };
-  return { daemon, fill, free };
+  // What ext4 does by itself where it finds that the disk is not as it should be.
+  const makeReadOnly = (): void => {
+    const device = execFileSync('findmnt', ['--noheadings', '--output', 'SOURCE', disk], { encoding: 'utf8' }).trim();
+    writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, 'a test');
+    isReadOnly = true;
+  };
+  return { daemon, fill, free, makeReadOnly };
 }
 
 test('the daemon tells each caller of a full disk in one line, and keeps how a container ended on it', async (t) => {
@@ -152,6 +163,35 @@ test('rm and reset work on a full disk, and make room', async (t) => {
   await daemon.call('rmi', 'more');
   assert.equal(await daemon.call('reset', second.trim()), '');
   assert.match(await daemon.call('cp', 'base', 'again'), /^again:/);
+});
+
+test('the daemon reads on from a disk that has become read-only, and changes nothing on it', async (t) => {
+  const { daemon, makeReadOnly } = await onSmallDisk(t, ext4);
+  const id = (await daemon.call('run', '-d', 'base', 'sh', '-c', 'echo said; echo more >/data/more')).trim();
+  assert.equal(await daemon.stopped(id), '0');
+  await daemon.call('cp', 'base', 'spare');
+  const reading = async (): Promise<string[]> => {
+    const all = [['ps', '-a', '-q'], ['images', '-q'], ['logs', id], ['diff', id], ['inspect', id], ['info']];
+    return Promise.all(all.map((words) => daemon.call(...words)));
+  };
+  const before = await reading();
+  makeReadOnly();
+  for (const words of [
+    ['run', '-d', 'base', 'true'],
+    ['start', id],
+    ['reset', id],
+    ['rm', id],
+    ['commit', id, 'more'],
+    ['cp', 'base', 'more'],
+    ['rmi', 'spare'],
+  ]) {
+    const reply = await daemon.call(...words);
+    assert.match(reply, ONE_ERROR);
+    assert.match(reply, /read-only file system/, words.join(' '));
+  }
+  assert.match(await daemon.callWith(fixtureTar(), 'put', 'more'), /^Error: [^\n]*read-only file system[^\n]*\n$/);
+  assert.deepEqual(await reading(), before);
+  assert.match(before.join(), /said\n/);
 });
 
 test('the daemon goes on, and answers each caller, when its file handles end at any step of a run', async (t) => {
