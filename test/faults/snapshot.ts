@@ -4,8 +4,9 @@
 // What is half-made is not in it either: `temporaries` lists that.
 
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { FORM_FILE, NEXT } from '../../src/filesystem/rw.js';
 import { cgroupsOf, mountsBelow, processesOf, type TestDaemon } from '../harness.js';
 
 /** Names of what is half-made, at any place that is the daemon's own. */
@@ -111,11 +112,19 @@ function containerLines(root: string, json: unknown): string[] {
   const { Running, ExitCode, Signal } = State;
   const user = JSON.stringify(readJson(join(root, 'userdata.json')));
   const of = `container ${basename(root)}`;
-  const rw = join(root, 'rw');
+  const rw = rwOf(root);
   return [
     `${of} on disk: ${[Path, ...Args].join(' ')}: ${String(Running)} ${ExitCode} ${Signal} ${user}`,
     ...(lstatSync(rw, { throwIfNoEntry: false }) === undefined ? [] : listing(rw).map((line) => `${of} rw ${line}`)),
   ];
+}
+
+/** The folder that counts as rw: the one that is to take its place does so once the file beside both names it. */
+function rwOf(root: string): string {
+  const form = join(root, FORM_FILE);
+  const next = join(root, NEXT);
+  const isNamed = existsSync(form) && readFileSync(form, 'utf8').includes(`\n${NEXT}\n`);
+  return isNamed && existsSync(next) ? next : join(root, 'rw');
 }
 
 async function memoryLines(daemon: TestDaemon): Promise<string[]> {
