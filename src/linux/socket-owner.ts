@@ -36,8 +36,8 @@ const TOLD_AT = 4;
 const UID_AT = 64;
 const INODE_AT = 68;
 /** struct inet_diag_sockid: two ports, two addresses, the interface, and a cookie, which is all ones where it is not known. */
-const ADDRESS_BYTES = 16;
-const [OWN_PORT, OTHER_PORT, OWN_ADDRESS, OTHER_ADDRESS, COOKIE, SOCKET_BYTES] = [0, 2, 4, 20, 40, 48];
+const IPV6_BYTES = 16;
+const [OWN_PORT, OTHER_PORT, OWN_ADDRESS, OTHER_ADDRESS, ENDS_BYTES, COOKIE, SOCKET_BYTES] = [0, 2, 4, 20, 36, 40, 48];
 /** Of an IPv6 address that stands for an IPv4 address. */
 const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex');
 const INET_DIAG_CGROUP_ID = 21;
@@ -65,17 +65,19 @@ export class SocketOwners {
    * for one that is not here, or that no process has any more. Blocks, for some 20 µs.
    */
   of(one: IpEnd, other: IpEnd): [one: SocketOwner | undefined, other: SocketOwner | undefined] {
+    const [askOne, askOther] = [requestFor(one, other), requestFor(other, one)];
     // Also undefined: from a kernel that cannot tell.
-    const [ofOne, ofOther] = this.#line.ask([requestFor(one, other), requestFor(other, one)]);
-    return [ownerIn(ofOne, one, other), ownerIn(ofOther, other, one)];
+    const [ofOne, ofOther] = this.#line.ask([askOne, askOther]);
+    return [ownerIn(ofOne, askOne), ownerIn(ofOther, askOther)];
   }
 }
 
-function ownerIn(answer: Buffer | undefined, own: IpEnd, other: IpEnd): SocketOwner | undefined {
+function ownerIn(answer: Buffer | undefined, request: Buffer): SocketOwner | undefined {
   if (answer === undefined || answer.length < ANSWER_BYTES) return undefined;
-  // Where there is no such connection, the kernel tells of a socket that listens at `own`, which is another's.
-  const told = answer.subarray(TOLD_AT, TOLD_AT + SOCKET_BYTES);
-  if (!isBetween(told, own, other)) return undefined;
+  // Where there is no such connection, the kernel tells of a socket that listens at its own end, which is another's.
+  const told = answer.subarray(TOLD_AT, TOLD_AT + ENDS_BYTES);
+  const asked = request.subarray(ASKED_AT, ASKED_AT + ENDS_BYTES);
+  if (!told.equals(asked) && !(request[0] === AF_INET && told.equals(inIpv6Form(asked)))) return undefined;
   const view = viewOf(answer);
   if (view.getUint32(INODE_AT, IS_LITTLE_ENDIAN) === 0) return undefined;
   const cgroup = readAttributes(answer, ANSWER_BYTES).get(INET_DIAG_CGROUP_ID);
@@ -85,25 +87,20 @@ function ownerIn(answer: Buffer | undefined, own: IpEnd, other: IpEnd): SocketOw
   };
 }
 
-/** Whether a socket is at the end `own` of the connection. One of IPv6 may tell IPv4 addresses in the form of IPv6. */
-function isBetween(socket: Buffer, own: IpEnd, other: IpEnd): boolean {
-  if (socket.readUInt16BE(OWN_PORT) !== own.port || socket.readUInt16BE(OTHER_PORT) !== other.port) return false;
-  const ends = [
-    [OWN_ADDRESS, own],
-    [OTHER_ADDRESS, other],
-  ] as const;
-  return ends.every(([at, { address }]) => {
-    const told = socket.subarray(at, at + ADDRESS_BYTES);
-    const asIpv4 = Buffer.concat([address.bytes, Buffer.alloc(ADDRESS_BYTES - address.bytes.length)]);
-    const asIpv6 = Buffer.concat([MAPPED_PREFIX, address.bytes]).subarray(-ADDRESS_BYTES);
-    return told.equals(asIpv4) || told.equals(asIpv6);
-  });
+/** The ends of a connection over IPv4 as a socket of IPv6 may tell them. */
+function inIpv6Form(ends: Buffer): Buffer {
+  const told = Buffer.from(ends);
+  for (const at of [OWN_ADDRESS, OTHER_ADDRESS]) {
+    told.set(ends.subarray(at, at + IPV6_BYTES - MAPPED_PREFIX.length), at + MAPPED_PREFIX.length);
+    told.set(MAPPED_PREFIX, at);
+  }
+  return told;
 }
 
 function requestFor(own: IpEnd, other: IpEnd): Buffer {
   const request = Buffer.alloc(REQUEST_BYTES);
   // A socket of IPv6 that is connected to an IPv4 address is found as one of IPv4.
-  request[0] = own.address.bytes.length === ADDRESS_BYTES ? AF_INET6 : AF_INET;
+  request[0] = own.address.bytes.length === IPV6_BYTES ? AF_INET6 : AF_INET;
   request[1] = IPPROTO_TCP;
   request.fill(0xff, STATES_AT, ASKED_AT);
   const socket = request.subarray(ASKED_AT, ASKED_AT + SOCKET_BYTES);
