@@ -42,6 +42,7 @@ const UNAVAILABLE = '503 Service Unavailable';
 /** A server for HTTP calls, within the `limit`, of whom `judge` welcomes; the caller makes it listen and closes it. */
 export function createHttpServer(calls: Calls, log: Log, limit?: ConnectionLimit, judge?: Judge): Server {
   const refusals = new WeakMap<Socket, HttpRefusal>();
+  const answers = new WeakMap<Duplex, ServerResponse>();
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: 0,
@@ -52,13 +53,19 @@ export function createHttpServer(calls: Calls, log: Log, limit?: ConnectionLimit
   };
   const server = createServer(options, (request, response) => {
     const peer = peerOf(request.socket, server);
+    answers.set(request.socket, response);
+    response.once('close', () => answers.delete(request.socket));
     const refused = refusals.get(request.socket) ?? foreignRequest(request, server, log);
     serve(request, response, calls, peer, refused).catch((error: unknown) => {
       log(`http: ${errorStack(error)}`);
       response.destroy();
     });
   });
-  server.on('clientError', answerNoRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // In the middle of an answer nothing can be said any more.
+    if (answers.get(socket)?.headersSent === true) socket.destroy();
+    else answerNoRequest(error, socket);
+  });
   server.on('connect', (_, socket) => endWith(socket, FORBIDDEN, 'Cannot connect to other hosts'));
   server.on('connection', (socket) => {
     const unwelcome = judge?.(socket); // at once: it looks for the process, which may soon have gone

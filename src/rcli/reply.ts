@@ -43,6 +43,8 @@ export class ReplyStream extends Writable {
   /** what came before anybody listened */
   readonly #earlySignals: NodeJS.Signals[] = [];
   readonly #send: Send;
+  /** Tells whoever wrote what is being sent. Not every transport does where its caller goes away: node's HTTP drops what it has. */
+  #unsent: ((error?: Error | null) => void) | undefined;
   readonly #listeners: { [Name in keyof ReplyEvents]: Set<(...args: ReplyEvents[Name]) => void> } = {
     window: new Set(),
     signal: new Set(),
@@ -93,12 +95,20 @@ export class ReplyStream extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (chunk.length === 0) done();
-    else this.#send(chunk, done);
+    if (chunk.length === 0) return done();
+    this.#unsent = done;
+    this.#send(chunk, (error) => {
+      if (this.#unsent !== done) return; // the caller went away meanwhile, and the writer has been told
+      this.#unsent = undefined;
+      done(error);
+    });
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#gone?.abort();
+    const unsent = this.#unsent;
+    this.#unsent = undefined;
+    unsent?.(error ?? new Error('Cannot write to a caller that has gone'));
     if (this.stderr !== this) this.stderr.destroy();
     done(error);
   }

@@ -16,4 +16,6 @@ export const SEEDS: readonly Case[] = [
   { target: 'unpack', seed: 3818556185 },
   // The name in the error of a failed system call was shown as it is: an error of several lines.
   { target: 'unpack', seed: 2756065097 },
+  // What wrote to a caller over HTTP waited for ever where that one had gone: its call and its file stayed open.
+  { target: 'commands', seed: 3008100246 },
 ];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,11 @@ class Commands implements Service {
 
   async CmdPrint(_stdin: Readable, stdout: ReplyStream, text = ''): Promise<void> {
     stdout.write(text);
+  }
+
+  /** Prints until the caller goes away. */
+  async CmdPour(_stdin: Readable, stdout: ReplyStream): Promise<void> {
+    for (;;) await writeTo(stdout, Buffer.alloc(64 * 1024, 'x'));
   }
 
   async CmdHang(_stdin: Readable, stdout: ReplyStream): Promise<void> {
@@ -191,6 +196,36 @@ test('createHttpServer() ends what waits on behalf of a caller that goes away', 
     await sleep(5);
   }
 });
+
+for (const [what, leave] of [
+  ['goes away', (socket: Socket) => socket.destroy()],
+  ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
+  ['sends on what is no request', (socket: Socket) => socket.write('no request\r\n\r\n')],
+] as const) {
+  test(`createHttpServer() ends what writes for a caller that ${what}, and puts nothing into its answer`, async (t) => {
+    const server = await serve(t);
+    const times = 20;
+    let heard = '';
+    for (let time = 0; time < times; time++) {
+      const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+      socket.write('GET /pour HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await once(socket, 'data');
+      socket.on('data', (piece: Buffer) => (heard += piece.toString('latin1')));
+      await sleep(time / 4); // at another place of the answer each time
+      leave(socket);
+    }
+    const deadline = performance.now() + 4_000;
+    while (server.log.length < times) {
+      assert.ok(performance.now() < deadline, `${server.log.length} of ${times} calls have ended`);
+      await sleep(5);
+    }
+    assert.ok(
+      server.log.every((line) => line.endsWith('the caller went away')),
+      server.log.join('\n'),
+    );
+    assert.doesNotMatch(heard, /HTTP|Error/);
+  });
+}
 
 test('createHttpServer() takes a request of HTTP 1.0 and closes after it', async (t) => {
   const server = await serve(t);
