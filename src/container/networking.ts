@@ -11,7 +11,7 @@ import type { LxcNetwork, OwnFile } from '../lxc/lxc-config.js';
 import { formatCidr, formatIpv4 } from '../network/ipv4.js';
 import { hardwareAddress, interfaceToJSON, type NetworkInterface } from '../network/network-interface.js';
 import { removeInterface } from '../network/remove-interface.js';
-import { writeFileUnsynced } from '../util/atomic-file.js';
+import { replaceFileUnsynced } from '../util/atomic-file.js';
 import { errorMessage } from '../util/errors.js';
 import { goMarshal } from '../util/go-json.js';
 import type { Config } from './config.js';
@@ -76,7 +76,7 @@ export async function prepareNetwork(
 export function keepNetwork(root: string, network: NetworkInterface | undefined): void {
   const path = join(root, FILE);
   if (network === undefined) rmSync(path, { force: true });
-  else writeFileUnsynced(path, goMarshal(interfaceToJSON(network)), 0o600);
+  else replaceFileUnsynced(path, goMarshal(interfaceToJSON(network)), 0o600);
 }
 
 /** The interface of a container that an earlier daemon started and that runs. Undefined where it has none. */

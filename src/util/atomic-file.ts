@@ -11,7 +11,7 @@
 // as a `NotSyncedError`.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fchmodSync, fsync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -99,6 +99,22 @@ export function writeFileUnsynced(path: string, content: string, mode: number): 
     writeFileSync(path, content, { mode });
   } catch (cause) {
     throw new Error(`Cannot write ${path}: ${errorMessage(cause)}`, { cause }); // node does not name the file
+  }
+}
+
+/** Replaces a file at once, and not for good: a daemon that is killed leaves the old one or the new one. */
+export function replaceFileUnsynced(path: string, content: string, mode: number): void {
+  const temporary = join(dirname(path), temporaryName(basename(path)));
+  try {
+    writeFileSync(temporary, content, { mode });
+    renameSync(temporary, path);
+  } catch (cause) {
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // as in writeFileAtomically
+    }
+    throw new Error(`Cannot write ${path}: ${errorMessage(cause)}`, { cause });
   }
 }
 

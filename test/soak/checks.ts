@@ -4,6 +4,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../../src/util/errors.js';
 import { cgroupsOf, mountsBelow, processesOf, type TestDaemon, type TestNetwork } from '../harness.js';
 import type { Known } from './known.js';
 import { LINES, TALKER_STATUS } from './workload.js';
@@ -198,7 +199,7 @@ function readJson(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new Error(`Cannot read ${path}`, { cause: error });
+    throw new Error(`Cannot read ${path}: ${errorMessage(error)}`, { cause: error });
   }
 }
 

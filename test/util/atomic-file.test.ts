@@ -8,6 +8,7 @@ import test from 'node:test';
 import {
   isTemporary,
   removeTemporaries,
+  replaceFileUnsynced,
   syncPath,
   temporaryName,
   writeFileAtomically,
@@ -24,30 +25,33 @@ test('writeFileAtomically() makes a file with its mode, whatever the umask', asy
   assert.equal(statSync(path).mode & 0o7777, 0o666);
 });
 
-test('writeFileAtomically() puts another file in the place of the old one and leaves nothing beside it', async (t) => {
-  const folder = temporaryFolder(t);
-  const path = join(folder, 'file');
-  writeFileSync(path, 'a longer old content', { mode: 0o644 });
-  const before = statSync(path).ino;
-  await writeFileAtomically(path, 'new', 0o600);
-  assert.equal(readFileSync(path, 'utf8'), 'new');
-  assert.equal(statSync(path).mode & 0o7777, 0o600);
-  assert.notEqual(statSync(path).ino, before, 'whoever has the old one open reads the old content');
-  assert.deepEqual(readdirSync(folder), ['file']);
-});
-
-test('writeFileAtomically() leaves the old one and no temporary where it fails, and names the file', async (t) => {
-  const folder = temporaryFolder(t);
-  const path = join(folder, 'taken');
-  mkdirSync(join(path, 'full'), { recursive: true }); // a folder cannot be replaced by a file
-  await assert.rejects(writeFileAtomically(path, 'new', 0o600), (error: Error) => {
-    assert.match(error.message, new RegExp(`^Cannot write ${path}: `));
-    assert.ok(error.cause instanceof Error);
-    return true;
+for (const replace of [writeFileAtomically, replaceFileUnsynced]) {
+  test(`${replace.name}() puts another file in the place of the old one and leaves nothing beside it`, async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, 'file');
+    writeFileSync(path, 'a longer old content', { mode: 0o644 });
+    const before = statSync(path).ino;
+    await Promise.resolve(replace(path, 'new', 0o600));
+    assert.equal(readFileSync(path, 'utf8'), 'new');
+    assert.equal(statSync(path).mode & 0o7777, 0o600);
+    assert.notEqual(statSync(path).ino, before, 'whoever has the old one open reads the old content');
+    assert.deepEqual(readdirSync(folder), ['file']);
   });
-  assert.deepEqual(readdirSync(folder), ['taken']);
-  assert.deepEqual(readdirSync(path), ['full']);
-});
+
+  test(`${replace.name}() leaves the old one and no temporary where it fails, and names the file`, async (t) => {
+    const folder = temporaryFolder(t);
+    const path = join(folder, 'taken');
+    mkdirSync(join(path, 'full'), { recursive: true }); // a folder cannot be replaced by a file
+    const failing = async (): Promise<void> => replace(path, 'new', 0o600);
+    await assert.rejects(failing, (error: Error) => {
+      assert.match(error.message, new RegExp(`^Cannot write ${path}: `));
+      assert.ok(error.cause instanceof Error);
+      return true;
+    });
+    assert.deepEqual(readdirSync(folder), ['taken']);
+    assert.deepEqual(readdirSync(path), ['full']);
+  });
+}
 
 test('writeFileAtomically() names the file where its folder is missing', async (t) => {
   const path = join(temporaryFolder(t), 'missing', 'file');
