@@ -72,12 +72,14 @@ export class Run {
     const isOnRecord = subject.state.adopt(process, startedAtMs(process.startTicks));
     subject.network = await adoptNetwork(subject.id, subject.root, runtime);
     subject.logs.open();
-    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
-    await stdio.hold();
-    if (!isOnRecord) await subject.save();
     thawLeftover({ id: subject.id, root: subject.root, pid: process.pid });
+    const lastSignal = keptSignal(subject.root);
+    const stdio = Stdio.adopt(streamSettings(subject, runtime), holder);
+    // From here on its output is being moved, so nothing fails any more: who tried again would put a second pump beside.
+    await stdio.hold().catch((error: unknown) => runtime.log(`container ${subject.id}: ${errorMessage(error)}`));
+    if (!isOnRecord) await subject.saveInTheEnd();
     step('adopt', 'docker.go, Docker.restore', () => ({ id: subject.id, pid: process.pid }));
-    return new Run(subject, runtime, process, stdio, keptSignal(subject.root));
+    return new Run(subject, runtime, process, stdio, lastSignal);
   }
 
   /** Sends a signal to the program. False where it does not run any more. */

@@ -144,6 +144,38 @@ test('the first process of a container with a terminal killed from outside: the 
   assertNothingLeft(daemon, id);
 });
 
+test('a holder that is gone, and cannot be started again by the next daemon: every line is kept once, the end is seen', async (t) => {
+  const bin = temporaryFolder(t);
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter((each) => existsSync(each)))
+    for (const name of readdirSync(folder))
+      if (name !== 'sleep' && !existsSync(join(bin, name))) symlinkSync(join(folder, name), join(bin, name));
+  const daemon = await startDaemon(t);
+  const script =
+    'i=0; while [ ! -e /data/stop ]; do echo out $i; echo err $i >&2; i=$((i+1)); usleep 500; done; exit 3';
+  const id = (await daemon.call('run', 'base', 'sh', '-c', script)).trim();
+  await until(async () => (await daemon.call('logs', id)).includes('out 99\n'), 'it prints');
+  await daemon.end('SIGKILL');
+  for (const line of processesOf(daemon.directory).filter((each) => each.endsWith('sleep infinity')))
+    process.kill(Number(line.split(' ')[1]), 'SIGKILL');
+  const path = process.env['PATH'];
+  process.env['PATH'] = bin;
+  t.after(() => void (process.env['PATH'] = path));
+  await daemon.begin();
+  process.env['PATH'] = path;
+  await daemon.logged(new RegExp(`container ${id}: Cannot start sleep infinity: `));
+  const { length } = await daemon.call('logs', id);
+  await until(async () => (await daemon.call('logs', id)).length > 2 * length, 'it has printed as much again');
+  await daemon.call('write', id, '/data/stop');
+  assert.equal(await daemon.stopped(id), '3');
+  const lines = (await daemon.call('logs', id)).split('\n').slice(0, -1);
+  const stderr = lines.findIndex((line) => line.startsWith('err '));
+  assert.deepEqual(
+    lines,
+    lines.map((_, i) => (i < stderr ? `out ${i}` : `err ${i - stderr}`)),
+  );
+  assertNothingLeft(daemon, id);
+});
+
 test('the root unmounted by hand: the running program goes on to its own end, and a stopped one starts again', async (t) => {
   const daemon = await startDaemon(t);
   const id = await run(daemon, 'base', 'sh', '-c', 'until test -e /go; do usleep 10000; done; cat /go; exit 6');
