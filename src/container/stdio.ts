@@ -118,9 +118,10 @@ export class Stdio {
   async #replaceHolder(): Promise<void> {
     if (this.#isEnded) return;
     const before = this.#holder;
-    this.#holding = this.#startHolder();
+    // In time, where no open file is left: without it the program would wait for more input for good.
+    this.#holding = onceFilesAreLeft(() => (this.#isEnded ? undefined : this.#startHolder()));
     await this.#holding;
-    before?.release();
+    if (this.#holder !== before) await onceFilesAreLeft(() => before?.release()); // else it ended meanwhile
   }
 
   /** Tells the terminal its size. LXC passes it on when it gets SIGWINCH. */

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TestDaemon, readAll, until, type TestNetwork } from '../harness.js';
+import { processesOf, TestDaemon, readAll, until, type TestNetwork } from '../harness.js';
 import { connectAll, framedCall, removeAll } from '../soak/loads.js';
 import { filesAtRest, openFilesOf, SOCKETS_AT_REST } from '../soak/while-probed.js';
 
@@ -110,6 +110,35 @@ test('tsdock -d that has no open file left loses no output and no exit, and is i
     await removeAll(daemon, [id]);
     const left = await filesAtRest(daemon.pid, SOCKETS_AT_REST);
     assert.ok(left.length <= atRest.length, `${openFilesOf(daemon.pid).length} of ${atRest.length} open`);
+  } finally {
+    limit(hard);
+    await daemon.close();
+  }
+});
+
+test('tsdock -d that has no open file left passes the end of input on as soon as there is one', async () => {
+  const daemon = await TestDaemon.start();
+  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
+  const limit = (soft: number | string): void =>
+    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  try {
+    const socket = await daemon.connect();
+    socket.write(`${JSON.stringify(['run', '-a', '-i', 'base', 'sh', '-c', 'cat; echo ended'])}\ntyped\n`);
+    const [id] = await new Promise<string[]>((resolve) =>
+      socket.once('data', () => resolve(readdirSync(join(daemon.directory, 'containers')))),
+    );
+    const reply = readAll(socket);
+    const isHeld = (): boolean => {
+      const [holder = ''] = processesOf(daemon.directory).filter((line) => line.endsWith('sleep infinity'));
+      return readlinkSync(`/proc/${holder.split(' ')[1]}/fd/0`) !== '/dev/null';
+    };
+    const stdin = join(daemon.directory, 'containers', id ?? '', 'stdin');
+    limit(lowestFree(daemon.pid));
+    socket.end();
+    await until(() => !openFilesOf(daemon.pid).includes(stdin), 'the daemon has let go of it');
+    assert.ok(isHeld());
+    limit(hard);
+    assert.equal((await reply).toString(), 'ended\n');
   } finally {
     limit(hard);
     await daemon.close();
