@@ -23,16 +23,23 @@ const MODE = 0o666;
 /** Opens one for reading. It is in `folder` for a moment. The caller closes it. */
 export function openNull(folder: string): number {
   const path = join(folder, temporaryName('null'));
+  let device: number | undefined;
   try {
-    mknodat(AT_FDCWD, nativeName(path), S_IFCHR, MAJOR, MINOR);
-    chmodSync(path, MODE); // whatever the umask
-    return openSync(path, O_RDONLY);
+    device = openNewNull(path);
+    rmSync(path);
+    return device;
   } catch (error) {
+    if (device !== undefined) closeSync(device);
+    rmSync(path, { force: true });
     if (hasCode(error, 'EACCES', 'EPERM')) return openEnded(folder); // the data directory is mounted nodev
     throw error;
-  } finally {
-    rmSync(path, { force: true });
   }
+}
+
+function openNewNull(path: string): number {
+  mknodat(AT_FDCWD, nativeName(path), S_IFCHR, MAJOR, MINOR);
+  chmodSync(path, MODE); // whatever the umask
+  return openSync(path, O_RDONLY);
 }
 
 /** The next best: a pipe at its end. */

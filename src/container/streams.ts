@@ -44,15 +44,11 @@ export function createPipes(root: string, isStdinOpen: boolean): OpenStreams {
   const [stdin, stdout, stderr] = paths(root);
   mkfifo(stdout, FIFO_MODE);
   mkfifo(stderr, FIFO_MODE);
-  if (!isStdinOpen) return pipes(root, [openNull(root), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
-  mkfifo(stdin, FIFO_MODE);
-  // A FIFO opens for one side only while another has the other side, or for both at once.
-  const both = openSync(stdin, O_RDWR);
-  try {
-    return pipes(root, [openSync(stdin, O_RDONLY), openSync(stdout, O_RDWR), openSync(stderr, O_RDWR)]);
-  } finally {
-    closeSync(both);
-  }
+  if (isStdinOpen) mkfifo(stdin, FIFO_MODE);
+  return allOrNone((keep) => {
+    const input = keep(isStdinOpen ? openReading(stdin) : openNull(root));
+    return pipes(root, [input, keep(openSync(stdout, O_RDWR)), keep(openSync(stderr, O_RDWR))]);
+  });
 }
 
 /** The FIFOs of a run that goes on, or has ended with its output still in them. */
@@ -65,44 +61,54 @@ export function adoptPipes(root: string, holder: Holder | undefined): OpenStream
 export function createTerminal(root: string): OpenStreams {
   const [, stdout] = paths(root);
   mkfifo(stdout, FIFO_MODE);
-  const { master, path } = openRawPty();
-  const forLxc = openSync(stdout, O_RDWR);
-  return terminal(root, master, path, [openNull(root), forLxc, forLxc]);
+  return allOrNone((keep) => {
+    const { master, path } = openRawPty();
+    keep(master);
+    const forLxc = keep(openSync(stdout, O_RDWR));
+    return terminal(root, master, path, [keep(openNull(root)), forLxc, forLxc]);
+  });
 }
 
 /** The terminal of a run that goes on. Without its holder there is none any more, and no more output comes. */
 export function adoptTerminal(root: string, holder: Holder | undefined): OpenStreams {
   if (holder === undefined) return pipes(root, []);
-  return terminal(root, holder.take(0), undefined, []);
+  return allOrNone((keep) => terminal(root, keep(holder.take(0)), undefined, []));
 }
 
 function pipes(root: string, forLxc: readonly number[], isStdinOpen = true): OpenStreams {
   const [stdin, stdout, stderr] = paths(root);
-  const open = [
+  const outputs = [
     { stream: STDOUT, path: stdout },
     { stream: STDERR, path: stderr },
   ] as const;
-  const sources = open.flatMap(({ stream, path }) => {
-    const fifo = openIfThere(path, O_RDONLY | O_NONBLOCK);
-    if (fifo === undefined) return [];
-    setPipeSize(fifo, PIPE_BYTES);
-    return [{ stream, fifo }];
+  return allOrNone((keep) => {
+    const sources = outputs.flatMap(({ stream, path }) => {
+      const fifo = openIfThere(path, O_RDONLY | O_NONBLOCK);
+      if (fifo === undefined) return [];
+      setPipeSize(keep(fifo), PIPE_BYTES);
+      return [{ stream, fifo }];
+    });
+    return {
+      forLxc,
+      terminalPath: undefined,
+      stdin: isStdinOpen ? openStdin(stdin) : undefined,
+      sources,
+      openForHolder() {
+        // O_NONBLOCK: to open does not wait for the other side. The holder neither reads nor writes.
+        return allOrNone((keep) => {
+          const hold = (path: string, flags: number): number | 'ignore' => {
+            const fd = openIfThere(path, flags | O_NONBLOCK);
+            return fd === undefined ? 'ignore' : keep(fd);
+          };
+          const input = this.stdin === undefined ? 'ignore' : hold(stdin, O_WRONLY);
+          return [input, hold(stdout, O_RDONLY), hold(stderr, O_RDONLY)];
+        });
+      },
+      closeForHolder(streams) {
+        for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
+      },
+    };
   });
-  return {
-    forLxc,
-    terminalPath: undefined,
-    stdin: isStdinOpen ? openStdin(stdin) : undefined,
-    sources,
-    openForHolder() {
-      // O_NONBLOCK: to open does not wait for the other side. The holder neither reads nor writes.
-      const held = this.stdin === undefined ? undefined : openIfThere(stdin, O_WRONLY | O_NONBLOCK);
-      const outputs = [stdout, stderr].map((path) => openIfThere(path, O_RDONLY | O_NONBLOCK) ?? 'ignore');
-      return [held ?? 'ignore', ...outputs];
-    },
-    closeForHolder(streams) {
-      for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
-    },
-  };
 }
 
 function terminal(
@@ -112,20 +118,26 @@ function terminal(
   forLxc: readonly number[],
 ): OpenStreams {
   const [, stdout] = paths(root);
-  const fifo = openSync(stdout, O_RDWR | O_NONBLOCK);
-  setPipeSize(fifo, PIPE_BYTES);
-  return {
-    forLxc,
-    terminalPath,
-    stdin: new TerminalInput(master),
-    sources: [{ stream: STDOUT, fifo, terminal: { master, peer: openPeer(master) } }],
-    openForHolder() {
-      return [master, openSync(stdout, O_RDWR | O_NONBLOCK), openSync('/dev/null', O_RDONLY)];
-    },
-    closeForHolder([, ...streams]) {
-      for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
-    },
-  };
+  return allOrNone((keep) => {
+    const fifo = keep(openSync(stdout, O_RDWR | O_NONBLOCK));
+    setPipeSize(fifo, PIPE_BYTES);
+    return {
+      forLxc,
+      terminalPath,
+      stdin: new TerminalInput(master),
+      sources: [{ stream: STDOUT, fifo, terminal: { master, peer: keep(openPeer(master)) } }],
+      openForHolder() {
+        return allOrNone((keep) => [
+          master,
+          keep(openSync(stdout, O_RDWR | O_NONBLOCK)),
+          keep(openSync('/dev/null', O_RDONLY)),
+        ]);
+      },
+      closeForHolder([, ...streams]) {
+        for (const fd of streams) if (fd !== 'ignore') closeSync(fd);
+      },
+    };
+  });
 }
 
 function openStdin(path: string): Writable | undefined {
@@ -135,6 +147,30 @@ function openStdin(path: string): Writable | undefined {
   stdin.setMaxListeners(0); // any number of callers may be attached
   stdin.on('error', () => undefined); // the program has closed its stdin, or ended
   return stdin;
+}
+
+/** A FIFO opens for one side only while another has the other side, or for both at once. */
+function openReading(path: string): number {
+  const both = openSync(path, O_RDWR);
+  try {
+    return openSync(path, O_RDONLY);
+  } finally {
+    closeSync(both);
+  }
+}
+
+/** What is opened in `body` and given to `keep` is closed again where the body fails: nobody else would know of it. */
+function allOrNone<T>(body: (keep: (fd: number) => number) => T): T {
+  const open: number[] = [];
+  try {
+    return body((fd) => {
+      open.push(fd);
+      return fd;
+    });
+  } catch (error) {
+    for (const fd of open) closeSync(fd);
+    throw error;
+  }
 }
 
 /** Undefined where there is no such FIFO, or nobody at its other side. */
