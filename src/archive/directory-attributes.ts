@@ -35,12 +35,15 @@ export function setDirectoryAttributes(fd: number, { stat, xattrs }: DirectoryAt
 export function copyDirectoryAttributes(from: string, to: string): void {
   const open = (path: string): number => openat(AT_FDCWD, nativeName(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const source = open(from);
-  const target = open(to);
   try {
-    const stat = fstatSync(source, { bigint: true });
-    setDirectoryAttributes(target, readDirectoryAttributes(`/proc/self/fd/${source}/.`, stat));
+    const target = open(to);
+    try {
+      const stat = fstatSync(source, { bigint: true });
+      setDirectoryAttributes(target, readDirectoryAttributes(`/proc/self/fd/${source}/.`, stat));
+    } finally {
+      close(target);
+    }
   } finally {
     close(source);
-    close(target);
   }
 }
