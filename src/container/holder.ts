@@ -12,7 +12,14 @@ import { dirname } from 'node:path';
 import { hasCode } from '../linux/libc.js';
 import type { Poller } from '../linux/poller.js';
 import { processExit } from '../linux/process-exit.js';
-import { canBeOfDaemon, pidfdGetfd, pidfdSendSignal, processArguments, withPidfd } from '../linux/process.js';
+import {
+  canBeOfDaemon,
+  pidfdGetfd,
+  pidfdSendSignal,
+  processArguments,
+  processStartTicks,
+  withPidfd,
+} from '../linux/process.js';
 import { spawnProgram } from '../linux/spawn.js';
 import { errorMessage } from '../util/errors.js';
 
@@ -26,16 +33,19 @@ export class Holder {
   readonly #pid: number;
   /** what its end is waited for with, where it is a child of this process */
   readonly #poller: Poller | undefined;
+  /** where it is none: another process may have its pid by now */
+  readonly #startTicks: number | undefined;
 
-  private constructor(pid: number, poller?: Poller) {
+  private constructor(pid: number, { poller, startTicks }: { poller?: Poller; startTicks?: number }) {
     this.#pid = pid;
     this.#poller = poller;
+    this.#startTicks = startTicks;
   }
 
   /** Starts one. Rejects where the process cannot be started. */
   static async start(streams: HeldStreams, poller: Poller): Promise<Holder> {
     try {
-      return new Holder(await spawnProgram({ args: ARGUMENTS, env: {}, stdio: streams }), poller);
+      return new Holder(await spawnProgram({ args: ARGUMENTS, env: {}, stdio: streams }), { poller });
     } catch (cause) {
       throw new Error(`Cannot start ${ARGUMENTS.join(' ')}: ${errorMessage(cause)}`, { cause });
     }
@@ -51,8 +61,10 @@ export class Holder {
       if (!/^\d+$/.test(name) || processArguments(Number(name)).join(' ') !== ARGUMENTS.join(' ')) continue;
       const output = linkOf(`/proc/${name}/fd/1`);
       if (output === undefined || !canBeOfDaemon(Number(name))) continue; // a container may run the same program
+      const startTicks = processStartTicks(Number(name));
+      if (startTicks === undefined) continue;
       const folder = dirname(output);
-      const [holder, other] = [new Holder(Number(name)), found.get(folder)];
+      const [holder, other] = [new Holder(Number(name), { startTicks }), found.get(folder)];
       if (other === undefined || other.holdsStdin) found.set(folder, holder);
       if (other !== undefined) (other.holdsStdin ? other : holder).release();
     }
@@ -61,7 +73,7 @@ export class Holder {
 
   /** Copies a held stream into this process. The caller closes it. */
   take(fd: 0 | 1 | 2): number {
-    const copy = withPidfd(this.#pid, (pidfd) => takeFrom(pidfd, fd));
+    const copy = this.#withHandle((pidfd) => takeFrom(pidfd, fd));
     if (copy === undefined) throw new Error(`Cannot take over stream ${fd}: its holder ${this.#pid} has ended`);
     return copy;
   }
@@ -73,9 +85,15 @@ export class Holder {
 
   /** Ends it, and with it what only it held. */
   release(): void {
-    withPidfd(this.#pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
+    this.#withHandle((pidfd) => pidfdSendSignal(pidfd, 'SIGKILL'));
     // Nobody waits for that: it is to leave nothing in the process table, and else does so when this process ends.
     if (this.#poller !== undefined) processExit(this.#poller, this.#pid).catch(() => undefined);
+  }
+
+  /** Undefined where it has ended. The handle is taken before the check that it is still the one: it stays so. */
+  #withHandle<T>(body: (pidfd: number) => T): T | undefined {
+    const isIt = (): boolean => this.#startTicks === undefined || processStartTicks(this.#pid) === this.#startTicks;
+    return withPidfd(this.#pid, (pidfd) => (isIt() ? body(pidfd) : undefined));
   }
 }
 

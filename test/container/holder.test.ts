@@ -1,13 +1,17 @@
 // The process that holds a container's streams while no daemon does.
 
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, readlinkSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readFileSync, readlinkSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Holder, type HeldStreams } from '../../src/container/holder.js';
 import { mkfifo } from '../../src/linux/pipe.js';
 import { Poller } from '../../src/linux/poller.js';
+import { processStartTicks } from '../../src/linux/process.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
@@ -93,7 +97,8 @@ test('Holder.find() ends the one with stdin of two that a killed daemon left, in
     const begin = [() => start(t, [stdin, out, err]), () => start(t, ['ignore', out, err])];
     if (!isOlder) begin.reverse();
     for (const each of begin) await each();
-    assert.equal(Holder.find().get(folder)?.holdsStdin, false);
+    // The second may not have its command line yet.
+    await until(() => Holder.find().get(folder)?.holdsStdin === false, 'the one without stdin is found');
     closeSync(stdin);
     const reading = openSync(join(folder, 'stdin'), O_RDONLY | O_NONBLOCK);
     t.after(() => closeSync(reading));
@@ -153,4 +158,41 @@ test('Holder.take() says that its holder has ended, also before its parent has r
   await until(() => !Holder.find().has(folder), 'it has ended');
   assert.match(takeUntilItFails(), /^Error: Cannot take over stream 1: its holder \d+ has ended$/);
   holder.release();
+});
+
+test('Holder.release() leaves a process alone that has the pid of a holder that an earlier daemon started', async (t) => {
+  const { folder, out, err } = fifos(t);
+  const begin = async (...command: string[]): Promise<ChildProcess> => {
+    const [program = '', ...args] = command;
+    const child = spawn(program, args, { stdio: ['ignore', out, err] });
+    t.after(() => child.kill('SIGKILL'));
+    await once(child, 'spawn');
+    return child;
+  };
+  const end = async (child: ChildProcess): Promise<void> => {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  };
+  const before = await begin('sleep', 'infinity');
+  const pid = before.pid ?? 0;
+  await until(() => Holder.find().has(folder), 'it can be found');
+  const holder = Holder.find().get(folder);
+  assert.ok(holder);
+  const startTicks = processStartTicks(pid);
+  await end(before);
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    assert.ok(performance.now() < deadline, `waited in vain until a process has the pid ${pid} again`);
+    await writeFile('/proc/sys/kernel/ns_last_pid', String(pid - 1)); // somebody else may still come first
+    const other = await begin('sleep', '600');
+    if (other.pid === pid && processStartTicks(pid) !== startTicks) break;
+    await end(other);
+  }
+  assert.throws(() => holder.take(1), /its holder \d+ has ended$/);
+  holder.release();
+  // A signal that was sent would be there by now: it is delivered before the next one that is waited for.
+  process.kill(pid, 'SIGSTOP');
+  await until(() => / [TZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')), 'it has had its signals');
+  assert.match(readFileSync(`/proc/${pid}/stat`, 'latin1'), / T /);
+  for (const fd of [out, err]) closeSync(fd);
 });
