@@ -174,7 +174,9 @@ export class ContainerRecord {
   save(): Promise<void> {
     const save = async (): Promise<void> => {
       const written = writeFileAtomically(join(this.root, 'config.json'), this.#configText(), CONTAINER_FILE_MODE);
-      await Promise.all([written, ...this.#unsynced.map(syncPath)]);
+      const all = [written, ...this.#unsynced.map(syncPath)];
+      await Promise.allSettled(all); // also where one fails: a file that is put in place later would be over that of the next save
+      await Promise.all(all);
       if (this.#isUnsynced) rmSync(join(this.root, UNSYNCED), { force: true });
       this.#isUnsynced = false;
       step('save', 'container.go, Container.save', () => ({ id: this.id, state: this.state.toString() }));

@@ -171,7 +171,9 @@ export class Container extends ContainerRecord {
     await this.#starting?.catch(() => undefined); // whoever starts it is told
     if (isForced) await this.kill();
     else await this.stop();
-    if (this.#reserved !== undefined) await giveBack(this.id, this.#reserved, this.runtime); // it was never started
+    const reserved = this.#reserved; // it was never started
+    this.#reserved = undefined; // given back once: where the removal fails, it may be somebody else's by the next one
+    if (reserved !== undefined) await giveBack(this.id, reserved, this.runtime);
     await this.settled();
     await this.#madePauses?.frozen; // of a stopped container, too, somebody may read the files
   }
@@ -235,9 +237,9 @@ export class Container extends ContainerRecord {
     this.#reserved = undefined;
     await this.runtime.starts.take(async () => {
       const run = await Run.start(this, this.runtime, network, window);
-      if (run === undefined) return;
-      this.#keepRun(run);
-      await this.#record();
+      if (run !== undefined) this.#keepRun(run);
+      // A run of no program is over, and its end may still wait for the disk; the first start makes a container, which must not.
+      if (run !== undefined || this.isUnsynced) await this.#record();
     });
   }
 

@@ -21,13 +21,15 @@ export interface OpenContainers {
   containers: Docker;
   /** what would be done at the end of the process */
   atExit: Set<() => void>;
-  /** Starts a container of the test image. */
+  /** Makes a container of the test image. */
+  create(...command: string[]): Promise<Container>;
+  /** Makes one and starts it. */
   run(...command: string[]): Promise<Container>;
   close(): Promise<void>;
 }
 
-/** Opens the containers of a data directory, and imports the test image where it is missing. */
-export async function openContainers(directory: string): Promise<OpenContainers> {
+/** Opens the containers of a data directory, and imports the test image where it is missing. Without a bridge, but for `manager`. */
+export async function openContainers(directory: string, manager?: NetworkManager): Promise<OpenContainers> {
   const driver = await pickDriver(directory, undefined, () => undefined);
   const images = await Store.open(join(directory, 'images'));
   const image = images.index.find('base') ?? (await images.import('base', Readable.from([fixtureTar()])));
@@ -38,7 +40,8 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     layersPath: images.layers.path,
     driver,
     lxc: readLxcMachine(await lxcVersion(), await placeSeccompProfile(directory, () => undefined)),
-    network: await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined }),
+    network:
+      manager ?? (await NetworkManager.open({ bridge: NO_BRIDGE, bip: '', recordPath: '', log: () => undefined })),
     poller,
     logMaxBytes: 0,
     atExit,
@@ -46,20 +49,24 @@ export async function openContainers(directory: string): Promise<OpenContainers>
     layersOf: () => undefined,
     log: () => undefined,
   });
+  const create = (path = '', ...args: string[]): Promise<Container> => {
+    const config = {
+      user: '',
+      ramBytes: 0,
+      ports: [],
+      hasTty: false,
+      isStdinOpen: false,
+      term: 'dumb',
+      mode: DEFAULT_MODE,
+    };
+    return containers.create({ path, args, layers: image.layers, config, userData: {} });
+  };
   return {
     containers,
     atExit,
-    run: async (path = '', ...args) => {
-      const config = {
-        user: '',
-        ramBytes: 0,
-        ports: [],
-        hasTty: false,
-        isStdinOpen: false,
-        term: 'dumb',
-        mode: DEFAULT_MODE,
-      };
-      const container = await containers.create({ path, args, layers: image.layers, config, userData: {} });
+    create,
+    run: async (...command) => {
+      const container = await create(...command);
       await container.start();
       return container;
     },
