@@ -142,7 +142,11 @@ export class Run {
       const { pid } = this.#process;
       await this.#reachOwnPorts();
       // Nobody is there to be told that no open file is left; the container runs on, and ends some time.
-      if (subject.config.hasTty) await onceFilesAreLeft(() => endWithProgram(poller, pid));
+      if (subject.config.hasTty) {
+        await onceFilesAreLeft(() => waitForProgram(pid, START_TIMEOUT_MS));
+        this.stdio.releaseTyped();
+        await onceFilesAreLeft(() => endWithProgram(poller, pid));
+      }
       await processExit(poller, pid);
       const logged = await onceFilesAreLeft(() => readLxcExit(lxcLogPath(subject)));
       // LXC removes its cgroups last: one that was killed, or failed, leaves them, and maybe programs that print on.

@@ -100,6 +100,12 @@ export class Stdio {
     }
   }
 
+  /** What was typed ahead may come now: see `createTerminal`. */
+  releaseTyped(): void {
+    const { stdin } = this.#streams;
+    if (stdin instanceof TerminalInput) stdin.release();
+  }
+
   /** Passes the end of input on to the program. */
   async endStdin(): Promise<void> {
     const { stdin } = this.#streams;

@@ -57,7 +57,10 @@ export function adoptPipes(root: string, holder: Holder | undefined): OpenStream
   return pipes(root, [], holder?.holdsStdin ?? true);
 }
 
-/** A pseudo terminal and its FIFO for a new run. */
+/**
+ * A pseudo terminal and its FIFO for a new run. Its input holds what is typed, for the caller to release once the program is
+ * there: lxc-start sets the terminal up while it starts, and with that (TCSAFLUSH) throws away what nobody has read yet.
+ */
 export function createTerminal(root: string): OpenStreams {
   const [, stdout] = paths(root);
   mkfifo(stdout, FIFO_MODE);
@@ -65,7 +68,9 @@ export function createTerminal(root: string): OpenStreams {
     const { master, path } = openRawPty();
     keep(master);
     const forLxc = keep(openSync(stdout, O_RDWR));
-    return terminal(root, master, path, [keep(openNull(root)), forLxc, forLxc]);
+    const streams = terminal(root, master, path, [keep(openNull(root)), forLxc, forLxc]);
+    streams.stdin.hold();
+    return streams;
   });
 }
 
@@ -116,7 +121,7 @@ function terminal(
   master: number,
   terminalPath: string | undefined,
   forLxc: readonly number[],
-): OpenStreams {
+): OpenStreams & { stdin: TerminalInput } {
   const [, stdout] = paths(root);
   return allOrNone((keep) => {
     const fifo = keep(openSync(stdout, O_RDWR | O_NONBLOCK));

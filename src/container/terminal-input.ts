@@ -39,6 +39,16 @@ export class TerminalInput extends Writable {
     });
   }
 
+  /** Keeps what is typed until `release`: where it is too much, the writer feels the back-pressure. */
+  hold(): void {
+    this.cork();
+  }
+
+  /** Hands over what was typed meanwhile, and from now on at once. */
+  release(): void {
+    this.uncork();
+  }
+
   /** As Ctrl-D, after all that was written before. */
   sendEndOfInput(): void {
     this.write(END_OF_INPUT);

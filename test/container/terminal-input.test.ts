@@ -56,6 +56,17 @@ test('TerminalInput hands over what is typed, untouched', async (t) => {
   assert.equal(await readMany(read, 8), 'ls\r\x03\x04\x1b[A');
 });
 
+test('TerminalInput keeps what is typed while it is held, and hands it over in order', async (t) => {
+  const { input, read } = openTerminal(t);
+  input.hold();
+  input.write('first ');
+  input.sendEndOfInput();
+  assert.equal(input.writableCorked, 1);
+  input.release();
+  input.write('next');
+  assert.equal(await readMany(read, 12), 'first \x04\x04next');
+});
+
 test('TerminalInput loses nothing of what a full terminal cannot take at once', async (t) => {
   const { input, read } = openTerminal(t);
   const text = Array.from({ length: 10_000 }, (_, i) => `line ${i}\n`).join('');

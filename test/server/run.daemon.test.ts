@@ -32,6 +32,23 @@ test('run -a -i over HTTP takes the body as input', async () => {
   assert.equal(await response.text(), 'from the web\n');
 });
 
+test('run -a -i -t passes on what was typed before the program was there', async () => {
+  for (let count = 0; count < 5; count++) {
+    const typed = daemon.callWith(
+      'typed ahead\n',
+      'run',
+      '-a',
+      '-i',
+      '-t',
+      'base',
+      'sh',
+      '-c',
+      'read x; echo "got $x"',
+    );
+    assert.match(await typed, /got typed ahead\r\n$/);
+  }
+});
+
 test('run -i without -a keeps the input open, and attach -i writes to it', async () => {
   const id = (await daemon.call('run', '-i', 'base', 'cat')).trim();
   const socket = await daemon.connect();
