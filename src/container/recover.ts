@@ -108,7 +108,10 @@ function makeRecord(
 async function readUserData(runtime: Runtime, root: string): Promise<JsonObject> {
   const path = join(root, 'userdata.json');
   try {
-    return readJsonObject(path) ?? {};
+    const userData = readJsonObject(path) ?? {};
+    if (!Object.values(userData).every((value) => typeof value === 'string'))
+      throw new Error('not all in it are texts');
+    return userData;
   } catch (error) {
     tell(runtime.damage, await setAside(path), `was ${path}, which cannot be used: ${errorMessage(error)}`);
     return {};

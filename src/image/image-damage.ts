@@ -29,7 +29,7 @@ export async function setForeignLayersAside(root: string, layersPath: string, da
       damage.add(`${path} is ${kindOf(entry)}, and no layer: it is ${await setAside(path)} now`);
   }
   for (const name of readdirSync(root)) {
-    if (OWN_NAMES.includes(name) || isTemporary(name) || nameBeforeAside(name) === 'index.json') continue;
+    if (OWN_NAMES.includes(name) || isTemporary(name) || OWN_NAMES.includes(nameBeforeAside(name) ?? '')) continue;
     reportForeign(join(root, name), false, damage);
   }
 }

@@ -5,6 +5,7 @@
 //
 // 2013: dockerd/dockerd.go, main and New
 
+import { lstatSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Docker } from '../container/docker.js';
 import { DRIVERS } from '../filesystem/drivers.js';
@@ -23,7 +24,7 @@ import { errorMessage } from '../util/errors.js';
 import { programVersion } from '../util/program-files.js';
 import { callerJudge } from './callers.js';
 import { openDaemonLog } from './daemon-log.js';
-import { lockDataDirectory, removeHalfMade } from './data-directory.js';
+import { clearFolders, lockDataDirectory, removeHalfMade } from './data-directory.js';
 import { Doors, type DoorOptions } from './doors.js';
 import { parseLogMax } from './log-max.js';
 import { rebuildIndex } from './rebuild-index.js';
@@ -57,9 +58,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const version = programVersion();
   const lxc = await lxcVersion();
   const directory = await lockDataDirectory(resolve(options.directory));
+  const damage = new DamageReport(log);
+  await clearFolders(directory, damage);
   await removeHalfMade(directory, log);
   const driver = await pickDriver(directory.root, options.driver, log);
-  const damage = new DamageReport(log);
   const hooks = {
     onArrival: (layer: string, folder: string, { hasWhiteoutNames }: { hasWhiteoutNames: boolean }) =>
       driver.prepareLayer(layer, folder, hasWhiteoutNames),
@@ -89,6 +91,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     log,
   });
   await rebuildIndex(images, containers, damage);
+  reportMissingLayers(images, containers, damage);
   await freeLayers(images, containers, damage, log);
   await forgetStrayShadows(images.layers.path);
   const server = new Server({
@@ -131,6 +134,24 @@ async function freeLayers(
   const isUsed = (layer: string): boolean => images.index.usesLayer(layer) || containers.usesLayer(layer);
   images.layers.setUsers((layer) => damage.needsLayers || isUsed(layer));
   await images.layers.freeUnused().catch((error: unknown) => log(errorMessage(error)));
+}
+
+/** Names the layers that are not there and that only containers have: those of images are told with the images. */
+function reportMissingLayers(images: Store, containers: Docker, damage: DamageReport): void {
+  const seen = new Set<string>();
+  for (const { id, layers } of containers.list()) {
+    for (const layer of layers) {
+      if (seen.has(layer) || images.index.usesLayer(layer)) continue;
+      seen.add(layer);
+      if (isFolder(layer)) continue;
+      const isStillSo = (): boolean => containers.usesLayer(layer) && !isFolder(layer);
+      damage.add(`${layer} is missing, a layer of container ${id}: what needs it cannot run`, { isStillSo });
+    }
+  }
+}
+
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Resolves with the name of the first signal that asks the daemon to end. */

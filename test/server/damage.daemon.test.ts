@@ -206,6 +206,24 @@ test('config.json damaged in any way: the container is stopped and read, committ
   assert.equal(await daemon.call('run', '-a', 'kept', 'cat', '/data/two'), 'more\n');
 });
 
+test('userdata.json damaged in any way is set aside, and the container starts', async (t) => {
+  const daemon = await startDaemon(t);
+  const id = await run(daemon, '-c', 'mine', 'base', 'true');
+  await daemon.stopped(id);
+  const path = join(daemon.directory, 'containers', id, 'userdata.json');
+  const whole = readFileSync(path);
+  for (const [what, make] of Object.entries(IN_ITS_PLACE)) {
+    const log = await restart(daemon, () => {
+      writeFileSync(path, whole);
+      make(path);
+    });
+    assert.ok(log.includes(`was ${path}, which cannot be used: `), `${what}: ${log}`);
+    await takeAside(daemon, path, log);
+    assert.equal(await daemon.call('start', id), `${id}\n`, what);
+    await daemon.stopped(id);
+  }
+});
+
 test('a running container whose files are damaged runs on, and is logged, stopped and removed', async (t) => {
   const daemon = await startDaemon(t);
   const script = 'trap "echo bye; exit 3" TERM; echo up; while :; do usleep 10000; done';
@@ -355,6 +373,37 @@ test('a missing layer: named at the start; run, start, commit and diff say so in
   assert.equal(await daemon.call('start', id), `${id}\n`);
   await daemon.stopped(id);
   assert.equal(await daemon.call('logs', id), 'one\none\n');
+});
+
+test('a missing layer that only a container has is named as well, until the container is removed', async (t) => {
+  const daemon = await startDaemon(t);
+  const id = await run(daemon, 'base', 'true');
+  await daemon.stopped(id);
+  await daemon.call('rmi', 'base');
+  const layers = join(daemon.directory, 'images/layers');
+  const [name = ''] = readdirSync(layers);
+  const log = await restart(daemon, () => rmSync(join(layers, name), { recursive: true }));
+  const line = `damage: ${join(layers, name)} is missing, a layer of container ${id}: what needs it cannot run\n`;
+  assert.ok(log.includes(line), log);
+  assert.ok((await daemon.call('info')).includes(line));
+  assert.equal(await daemon.call('rm', id), '');
+  assert.doesNotMatch(await daemon.call('info'), /^damage/m);
+});
+
+test('what lies in the place of a folder of the data directory is set aside', async (t) => {
+  const daemon = await startDaemon(t);
+  for (const what of ['an empty file', 'a link to nowhere', 'a link to itself', 'a FIFO']) {
+    for (const name of ['images', 'images/layers', 'images/overlay', 'containers']) {
+      const path = join(daemon.directory, name);
+      const log = await restart(daemon, () => {
+        rmSync(path, { recursive: true, force: true });
+        writeFileSync(path, '');
+        IN_ITS_PLACE[what]?.(path);
+      });
+      await takeAside(daemon, path, log);
+    }
+  }
+  assert.equal(await daemon.call('ps', '-a', '-q'), '');
 });
 
 test('--clean --data takes away a directory with everything that was set aside in it', async (t) => {

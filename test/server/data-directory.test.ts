@@ -35,6 +35,22 @@ test('lockDataDirectory() writes its pid over that of a daemon that has ended', 
   assert.equal(readFileSync(join(root, 'tsdock.lock'), 'utf8'), `${process.pid}\n`);
 });
 
+test('lockDataDirectory() names what is no folder, and what is no file in the place of its lock', async (t) => {
+  const root = realpathSync(temporaryFolder(t));
+  const file = join(root, 'file');
+  writeFileSync(file, 'untouched\n');
+  for (const path of [file, join(file, 'below')])
+    await assert.rejects(lockDataDirectory(path), {
+      message: `Cannot use the data directory "${path}": it is no folder, or not in one; choose another one with -g`,
+    });
+  const lock = join(root, 'tsdock.lock');
+  symlinkSync(file, lock);
+  await assert.rejects(lockDataDirectory(root), {
+    message: `Cannot lock the data directory ${root}: ${lock} is a symbolic link, and no file; take it away`,
+  });
+  assert.equal(readFileSync(file, 'utf8'), 'untouched\n');
+});
+
 test('lockDataDirectory() refuses a directory that is locked in this process', async (t) => {
   const root = temporaryFolder(t);
   await lockDataDirectory(root);
