@@ -24,6 +24,7 @@ test('bundle.js puts the client into one file, and leaves out what few calls nee
     'node:net',
     'node:os',
     'node:path',
+    'node:tty',
   ]);
   const onDemand = asked(/\bimport\("([^"]+)"\)/g);
   for (const name of ['./client/tls-connection.js', './linux/pty.js', './server/daemon.js'])
