@@ -31,7 +31,7 @@ import type { DamageReport } from '../util/damage-report.js';
 import { errorMessage } from '../util/errors.js';
 import { kindOf } from '../util/regular-file.js';
 import { nameBeforeAside, setAside } from '../util/set-aside.js';
-import { mountsThat } from './remove-data.js';
+import { foreignNames, mountsThat } from './remove-data.js';
 
 /** The folders of a daemon's data. */
 export interface DataDirectory {
@@ -63,9 +63,10 @@ export async function removeHalfMade({ root, images }: DataDirectory, log: (line
 
 /**
  * Sets aside what has the name of one of the folders of the directory and is none, so that it can be made anew. A link to a
- * folder is one: whose disk is full may have moved it.
+ * folder is one: whose disk is full may have moved it. What is not tsdock's it only names.
  */
 export async function clearFolders({ root, images, containers }: DataDirectory, damage: DamageReport): Promise<void> {
+  for (const name of await foreignNames(root)) tell(damage, join(root, name), 'is not of tsdock: it is left alone');
   await clear(root, [images, containers], damage);
   if (isThere(images)) await clear(images, [join(images, 'layers'), join(images, 'overlay')], damage);
 }

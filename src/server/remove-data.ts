@@ -30,6 +30,12 @@ export async function isDataDirectory(root: string): Promise<boolean> {
   return MARKS.some((name) => names.includes(name));
 }
 
+/** What lies in the directory and is not tsdock's. */
+export async function foreignNames(root: string): Promise<string[]> {
+  const isOwn = (name: string): boolean => OWN_NAMES.includes(nameBeforeAside(name) ?? name);
+  return (await contentOf(root)).filter((name) => !isOwn(name) && !name.startsWith(HALF_MADE));
+}
+
 /** Rejects where the directory holds anything that is not tsdock's: it would be lost with it. Nothing at all is fine. */
 export async function refuseForeignData(root: string): Promise<void> {
   const names = await contentOf(root);
@@ -38,8 +44,7 @@ export async function refuseForeignData(root: string): Promise<void> {
     throw new Error(`Cannot remove the data directory "${root}": ${why}`);
   };
   if (!(await isDataDirectory(root))) refuse('no daemon has ever used it');
-  const isOwn = (name: string): boolean => OWN_NAMES.includes(nameBeforeAside(name) ?? name);
-  const foreign = names.find((name) => !isOwn(name) && !name.startsWith(HALF_MADE));
+  const [foreign] = await foreignNames(root);
   if (foreign !== undefined) refuse(`it holds "${foreign}", which is not tsdock's: move that away first`);
   const [mounted] = mountsThat((path) => path.startsWith(`${root}/`) && !isContainerMount(root, path));
   if (mounted !== undefined) refuse(`"${mounted}" is a mount that is not tsdock's: unmount that first`);
@@ -102,7 +107,8 @@ export async function namesIn(folder: string): Promise<string[]> {
 
 async function contentOf(root: string): Promise<string[]> {
   const names = await namesIn(root);
-  return isMountPoint(root) ? names.filter((name) => name !== LOST_AND_FOUND) : names;
+  if (!names.includes(LOST_AND_FOUND) || !isMountPoint(root)) return names;
+  return names.filter((name) => name !== LOST_AND_FOUND);
 }
 
 function isMountPoint(root: string): boolean {

@@ -320,6 +320,7 @@ test('what is no container, and what is no layer, is named and left alone; links
     [join(containers, 'notes.txt'), (path: string) => writeFileSync(path, 'mine\n')],
     [join(layers, 'extra'), (path: string) => mkdirSync(join(path, 'etc'), { recursive: true })],
     [join(daemon.directory, 'images/notes'), (path: string) => writeFileSync(path, 'mine\n')],
+    [join(daemon.directory, 'mine'), (path: string) => mkdirSync(path)],
   ] as const;
   const linked = ['rootfs', 'rw', `${id}-stdout.log`].map((name) => join(containers, id, name));
   const fakeLayer = join(layers, '00000000deadbeef');
