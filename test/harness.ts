@@ -158,6 +158,7 @@ export class TestDaemon {
     if (ids.length > 0) assert.equal(await this.call('rm', '-f', ...ids), '');
     assert.equal(await this.end(), 0, `the daemon did not end cleanly: ${this.log}`);
     await this.#network?.clean(this.directory);
+    if (this.#keepsFiles) umountBelow(this.directory); // which the removal of its containers does elsewhere
     const mounts = this.#network?.mountsBelow?.(this.directory) ?? mountsBelow(this.directory);
     const left = [...mounts, ...processesOf(this.directory), ...cgroupsOf(ids)];
     if (!this.#keepsFiles) {

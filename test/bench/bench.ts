@@ -52,6 +52,7 @@ async function main(args: string[]): Promise<number> {
     console.error(`There is no "${unknown.join(', ')}" to measure: there are ${Object.keys(TOPICS).join(', ')}`);
     return 2;
   }
+  process.setMaxListeners(0); // each daemon's files go at the exit, and not before: see `startDaemon`
   // These make every start of node slower, and mean nothing here.
   for (const name of ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'])
     Reflect.deleteProperty(process.env, name);

@@ -3,13 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestDaemon } from '../harness.js';
 import { entry } from '../archive/tar-builder.js';
 import { debianFile, writeDebianShape } from './debian-shape.js';
-import { duration, figuresInTurn, median, type Action } from './measure.js';
+import { duration, figuresInTurn, median, settled, type Action } from './measure.js';
 import { callPeer, type Command, type Peer } from './peer.js';
 import { withSides, type Bench, type Sides } from './sides.js';
 
@@ -42,11 +41,11 @@ async function importing(bench: Bench, { daemon, docker, podman }: Sides, archiv
     `mkdir '${plain}/${run}'; ${stream(run)} | tee >(sha256sum >/dev/null) | tar -x -C '${plain}/${run}'`;
   const took = await figuresInTurn<string>(
     {
-      ours: settled((run) => shell(`{ echo '["put","debian"]'; ${stream(run)}; } | nc -N ${host} ${port} >/dev/null`)),
-      plain: settled((run) => shell(plainTools(run))),
-      synced: settled((run) => shell(`${plainTools(`${run}-synced`)}; sync -f '${plain}'`)),
+      ours: timed((run) => shell(`{ echo '["put","debian"]'; ${stream(run)}; } | nc -N ${host} ${port} >/dev/null`)),
+      plain: timed((run) => shell(plainTools(run))),
+      synced: timed((run) => shell(`${plainTools(`${run}-synced`)}; sync -f '${plain}'`)),
       ...each([docker, podman], (peer) =>
-        settled((run) => shell(`${stream(run)} | "$@" >/dev/null`, peer.command('import', '-', 'debian'))),
+        timed((run) => shell(`${stream(run)} | "$@" >/dev/null`, peer.command('import', '-', 'debian'))),
       ),
     },
     runs,
@@ -138,13 +137,13 @@ async function committing(bench: Bench, { daemon, docker, podman }: Sides): Prom
   }
   const took = await figuresInTurn<string>(
     {
-      ours: settled(async (run) => {
+      ours: timed(async (run) => {
         // Something new each time, or the layer would be there already.
         assert.equal(await daemon.callWith(`${run}`, 'write', id, '/data/run'), '');
         assert.match(await daemon.call('commit', id, 'committed'), /^committed:/);
       }),
-      tar: settled(() => shell(`tar -C '${rw}' -c . | sha256sum >/dev/null`)),
-      ...each([docker, podman], (peer) => settled(() => callPeer(peer, ['commit', 'large', 'committed']))),
+      tar: timed(() => shell(`tar -C '${rw}' -c . | sha256sum >/dev/null`)),
+      ...each([docker, podman], (peer) => timed(() => callPeer(peer, ['commit', 'large', 'committed']))),
     },
     bench.runs,
   );
@@ -157,12 +156,9 @@ async function committing(bench: Bench, { daemon, docker, podman }: Sides): Prom
   });
 }
 
-/** How long that takes when nothing of what was done before is still to be written to the disk: in milliseconds. */
-function settled(action: Action<unknown>): Action<number> {
-  return async (run) => {
-    await shell(`sync -f '${tmpdir()}'`);
-    return duration(() => action(run));
-  };
+/** How long that takes on a disk that has settled, in milliseconds. */
+function timed(action: Action<unknown>): Action<number> {
+  return settled((run) => duration(() => action(run)));
 }
 
 /** What each engine that is there does, by its name. */

@@ -1,5 +1,8 @@
 // How the benchmark measures: all sides in turn, in one run, on one machine; medians and their ratios.
 
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+
 /** What a row is held against. */
 export interface Against {
   /** a name of `beside`, whose figure ours is divided by; without it our own figure counts */
@@ -71,6 +74,14 @@ export async function figuresInTurn<T extends string>(
   }
   const medians = [...figures].map(([name, values]) => [name, median(values)]);
   return Object.fromEntries(medians) as Partial<Record<T, number>>; // the same keys
+}
+
+/** The same, begun when nothing of what was done before is still to be written: an fsync would wait for that as well. */
+export function settled<Result>(action: Action<Result>): Action<Result> {
+  return (run) => {
+    execFileSync('sync', ['-f', tmpdir()]);
+    return action(run);
+  };
 }
 
 /** How long that takes, in milliseconds. */

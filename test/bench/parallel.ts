@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import type { TestDaemon } from '../harness.js';
 import { bareLxc } from './bare.js';
-import { duration, figuresInTurn, inParallel } from './measure.js';
+import { duration, figuresInTurn, inParallel, settled, type Action } from './measure.js';
 import { callPeer, type Peer } from './peer.js';
 import { withSides, type Bench } from './sides.js';
 
@@ -16,10 +16,11 @@ export async function benchParallel(bench: Bench): Promise<void> {
     assert.equal(await daemon.stopped(example), '0');
     const bare = bareLxc(daemon, example, COUNT);
     // Nothing is removed in between: it would make what comes next slow.
-    const attached = (): Promise<number> =>
-      duration(() => inParallel(COUNT, () => daemon.call('run', '-a', 'base', '/bin/true')));
-    await attached();
-    const beside = await figuresInTurn({ ours: attached, bare }, bench.runs);
+    const attached = settled(() =>
+      duration(() => inParallel(COUNT, () => daemon.call('run', '-a', 'base', '/bin/true'))),
+    );
+    await attached(0);
+    const beside = await figuresInTurn({ ours: attached, bare: settled(bare) }, bench.runs);
     bench.report({
       what: `${COUNT} attached runs at once, raw wire, to the last exit`,
       unit: 'ms',
@@ -28,12 +29,12 @@ export async function benchParallel(bench: Bench): Promise<void> {
       against: [{ to: 'as many mount, lxc-start, umount', ambition: 2 }],
     });
 
-    const theirs = (peer: Peer | undefined): { [name: string]: () => Promise<number> } =>
-      peer === undefined ? {} : { [peer.name]: () => runByPeer(peer) };
+    const theirs = (peer: Peer | undefined): Record<string, Action<number>> =>
+      peer === undefined ? {} : { [peer.name]: runByPeer(peer) };
     const took = await figuresInTurn<string>(
       {
         wire: attached,
-        client: () => duration(() => runClients(daemon, COUNT)),
+        client: settled(() => duration(() => runClients(daemon, COUNT))),
         ...theirs(docker),
         ...theirs(podman),
       },
@@ -51,9 +52,9 @@ export async function benchParallel(bench: Bench): Promise<void> {
   });
 }
 
-function runByPeer(peer: Peer): Promise<number> {
+function runByPeer(peer: Peer): Action<number> {
   const run = ['run', '--network', 'none', 'base', '/bin/true'];
-  return duration(() => inParallel(COUNT, () => callPeer(peer, run)));
+  return settled(() => duration(() => inParallel(COUNT, () => callPeer(peer, run))));
 }
 
 /** Runs that many at once over the raw wire, to their ends, and removes them. */

@@ -5,8 +5,9 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { bareLxc, bareRunc } from './bare.js';
+import type { TestDaemon } from '../harness.js';
 import { buildExecutable, type Executable } from './executable.js';
-import { duration, figuresInTurn } from './measure.js';
+import { duration, figuresInTurn, settled, type Action } from './measure.js';
 import { callPeer, type Peer } from './peer.js';
 import { withSides, type Bench, type Sides } from './sides.js';
 
@@ -23,13 +24,13 @@ export async function benchRuns(bench: Bench): Promise<void> {
 }
 
 async function overTheWire(bench: Bench, { daemon }: Sides): Promise<void> {
-  const example = (await daemon.call('run', 'base', '/bin/true')).trim();
-  assert.equal(await daemon.stopped(example), '0');
-  const ours = (): Promise<number> => duration(() => daemon.call('run', '-a', 'base', '/bin/true'));
+  const example = await ended(daemon);
+  const ours = timed(() => daemon.call('run', '-a', 'base', '/bin/true'));
   // A daemon that has just begun runs code that is not compiled yet.
-  for (let run = 0; run < WARM_UP; run++) await ours();
-  const bare = bareLxc(daemon, example);
-  const runc = bareRunc(daemon);
+  for (let run = 0; run < WARM_UP; run++) await ours(run);
+  const bare = settled(bareLxc(daemon, example));
+  const bareWithRunc = bareRunc(daemon);
+  const runc = bareWithRunc === undefined ? undefined : settled(bareWithRunc);
   if (runc === undefined) bench.absent('runc', 'not installed');
   const took = await figuresInTurn({ ours, bare, ...(runc === undefined ? {} : { runc }) }, bench.runs * 8);
   bench.report({
@@ -42,24 +43,28 @@ async function overTheWire(bench: Bench, { daemon }: Sides): Promise<void> {
 }
 
 async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides, executable?: Executable): Promise<void> {
-  const theirs = (peer: Peer | undefined): { [name: string]: () => Promise<number> } =>
+  const bare = bareLxc(daemon, await ended(daemon));
+  const theirs = (peer: Peer | undefined): Record<string, Action<number>> =>
     peer === undefined
       ? {}
-      : {
-          [peer.name]: () => duration(() => callPeer(peer, ['run', '--rm', '--network', 'none', 'base', '/bin/true'])),
-        };
+      : { [peer.name]: timed(() => callPeer(peer, ['run', '--rm', '--network', 'none', 'base', '/bin/true'])) };
   const took = await figuresInTurn<string>(
     {
-      ours: () => duration(async () => assert.equal((await daemon.tsdock(['run', 'base', '/bin/true'])).status, 0)),
+      ours: timed(async () => assert.equal((await daemon.tsdock(['run', 'base', '/bin/true'])).status, 0)),
       ...(executable === undefined
         ? {}
-        : { executable: () => duration(() => executable.call(daemon, 'run', 'base', '/bin/true')) }),
+        : { executable: timed(() => executable.call(daemon, 'run', 'base', '/bin/true')) }),
       ...theirs(docker),
       ...theirs(podman),
+      floor: settled(async () => (await duration(bareNode(process.execPath))) + (await bare())),
     },
     bench.runs * 3,
   );
-  const beside = { 'docker run --rm': took['docker'], 'podman run --rm': took['podman'] };
+  const beside = {
+    'docker run --rm': took['docker'],
+    'podman run --rm': took['podman'],
+    'node -e 0, then mount, lxc-start, umount': took['floor'],
+  };
   const against = [
     { to: 'docker run --rm', bound: 0.2 },
     { to: 'podman run --rm', bound: 0.45 },
@@ -71,14 +76,16 @@ async function byTheClient(bench: Bench, { daemon, docker, podman }: Sides, exec
 }
 
 async function clientStart(bench: Bench, { daemon }: Sides, executable?: Executable): Promise<void> {
-  const bare = (node: string) => (): Promise<number> => duration(() => promisify(execFile)(node, ['-e', '0']));
   const took = await figuresInTurn(
     {
       ours: () => duration(async () => assert.equal((await daemon.tsdock(['ps', '-q'])).status, 0)),
-      node: bare(process.execPath),
+      node: () => duration(bareNode(process.execPath)),
       ...(executable === undefined
         ? {}
-        : { executable: () => duration(() => executable.call(daemon, 'ps', '-q')), nodeInIt: bare(executable.node) }),
+        : {
+            executable: () => duration(() => executable.call(daemon, 'ps', '-q')),
+            nodeInIt: () => duration(bareNode(executable.node)),
+          }),
     },
     bench.runs * 8,
   );
@@ -97,4 +104,20 @@ async function clientStart(bench: Bench, { daemon }: Sides, executable?: Executa
     beside: { 'node -e 0 of its version': took.nodeInIt },
     against: [{ to: 'node -e 0 of its version', bound: 1.3 }],
   });
+}
+
+/** How long that takes on a disk that has settled, in milliseconds. */
+function timed(action: () => Promise<unknown>): Action<number> {
+  return settled(() => duration(action));
+}
+
+/** A container that has run /bin/true: its id. */
+async function ended(daemon: TestDaemon): Promise<string> {
+  const id = (await daemon.call('run', 'base', '/bin/true')).trim();
+  assert.equal(await daemon.stopped(id), '0');
+  return id;
+}
+
+function bareNode(node: string): () => Promise<unknown> {
+  return () => promisify(execFile)(node, ['-e', '0']);
 }
