@@ -9,6 +9,7 @@
 // 2013: rcli/tcp.go, ListenAndServe (without a limit)
 
 import type { Socket } from 'node:net';
+import { noteArrival } from '../util/lull.js';
 
 /** The most connections that there may be at once, where the process may have enough open files. */
 export const MAX_CONNECTIONS = 4096;
@@ -49,6 +50,7 @@ export class ConnectionLimit {
    * not, and does not count: it must not take the place of others.
    */
   admit(socket: Socket, unwelcome?: string): Refusal | undefined {
+    noteArrival();
     const { most, hasFilesLeft, log } = this.#settings;
     const message =
       unwelcome ??

@@ -1,11 +1,10 @@
-// At most so many at a time: the others wait for their turn, in the order in which they came. Between two of them
-// others are answered: node takes one new connection in each turn of its loop, so that one alone would not do.
+// At most so many at a time: the others wait for their turn, in the order in which they came. Between two of them, those who
+// come to the servers are let in.
 //
 // For work that is much at once for the one thread that answers everybody: a hundred of it side by side would be done no
 // sooner, and nobody would be answered before the end.
 
-/** How long the next one waits that had to wait anyway, in milliseconds: some turns of the loop. */
-const PAUSE_MS = 8;
+import { lull } from './lull.js';
 
 /** See the head of the file. */
 export class Turns {
@@ -19,14 +18,18 @@ export class Turns {
 
   /** Does `body` when its turn has come, and gives the turn on, whatever comes of it. */
   async take<T>(body: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#free > 0) {
+      this.#free--;
+    } else {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await lull();
+    }
     try {
       return await body();
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
-      else setTimeout(next, PAUSE_MS);
+      else next();
     }
   }
 }
