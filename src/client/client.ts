@@ -36,8 +36,12 @@ export async function runClient(words: readonly string[], addressText: string, t
       const input = prepared.sendsInput ? process.stdin : undefined;
       return await plainCall(again, address, prepared.wordsForOriginal, input);
     }
-    if (isRaw) undo.push(await takeTerminal());
-    else if (prepared.isAttached) undo.push(passSignals(call));
+    if (isRaw) {
+      // Nothing is shown before: a shell asks where the cursor is, and the terminal's answer would be echoed.
+      socket.pause();
+      undo.push(await takeTerminal());
+      socket.resume();
+    } else if (prepared.isAttached) undo.push(passSignals(call));
     if (prepared.isAttached) undo.push(followWindow(call));
     if (prepared.sendsInput) undo.push(passInput(call));
     const status = await call.status;
