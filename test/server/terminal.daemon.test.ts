@@ -3,6 +3,9 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { encodeFrame, FrameType } from '../../src/rcli/frames.js';
 import { PROGRAM, TestDaemon, until } from '../harness.js';
 
 const SOCKET = `tsdock-test-${process.pid}`;
@@ -73,6 +76,30 @@ test('Ctrl-D ends the shell', async () => {
   await shows(/\/ #\s*$/);
   type('C-d');
   await shows(/host>\s*$/);
+});
+
+test('nothing is shown before the terminal is raw: its answer to a question in it is not echoed', async (t) => {
+  let answer = '';
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => {
+      socket.write(encodeFrame(FrameType.hello, JSON.stringify({ name: 'tsdock', version: 'test' })));
+      // Sooner than any container: the client is still loading what makes the terminal raw.
+      setTimeout(() => socket.write(encodeFrame(FrameType.stdout, 'cursor?\x1b[6n\r\n')), 2);
+      socket.on('data', (chunk: Buffer) => {
+        answer += chunk.toString('latin1');
+        if (answer.endsWith('R')) socket.end(encodeFrame(FrameType.status, JSON.stringify({ status: 0 })));
+      });
+    });
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  enter(`DOCKER=127.0.0.1:${port} "$NODE" "$PROGRAM" run -i -t base /bin/sh`);
+  await shows(/cursor\?[^]*host>\s*$/);
+  assert.match(answer, /\x1b\[\d+;\d+R$/);
+  assert.doesNotMatch(screen(), /\^\[/);
 });
 
 test('a lost daemon leaves one sentence and a sane terminal; the container goes on', async () => {
