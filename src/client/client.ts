@@ -24,10 +24,11 @@ export async function runClient(words: readonly string[], addressText: string, t
   const isTerminal = isatty(1) && isatty(0);
   const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
   const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
-  const connected = connect(address);
+  const socket = await connect(address);
+  const begun = FramedCall.begin(socket, address, prepared.words, lineTerminal());
+  // Now that the daemon has something to do.
   process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
-  const socket = await connected;
-  const call = await FramedCall.begin(socket, address, prepared.words, lineTerminal());
+  const call = await begun;
   const undo: Remover[] = [];
   try {
     if (call === undefined) {
@@ -63,7 +64,7 @@ async function hasTty(prepared: PreparedCall, address: DaemonAddress): Promise<b
 
 /** The terminal on our output, for the call line. */
 function lineTerminal(): LineTerminal | undefined {
-  if (!process.stdout.isTTY) return undefined;
+  if (!isatty(1)) return undefined;
   return { rows: process.stdout.rows, cols: process.stdout.columns, term: process.env['TERM'] };
 }
 
