@@ -42,7 +42,8 @@ const UNAVAILABLE = '503 Service Unavailable';
 /** A server for HTTP calls, within the `limit`, of whom `judge` welcomes; the caller makes it listen and closes it. */
 export function createHttpServer(calls: Calls, log: Log, limit?: ConnectionLimit, judge?: Judge): Server {
   const refusals = new WeakMap<Socket, HttpRefusal>();
-  const answers = new WeakMap<Duplex, ServerResponse>();
+  /** Those that are not at their end; the first is the one that is being sent. */
+  const answers = new WeakMap<Duplex, Set<ServerResponse>>();
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: 0,
@@ -53,8 +54,9 @@ export function createHttpServer(calls: Calls, log: Log, limit?: ConnectionLimit
   };
   const server = createServer(options, (request, response) => {
     const peer = peerOf(request.socket, server);
-    answers.set(request.socket, response);
-    response.once('close', () => answers.delete(request.socket));
+    const underWay = answers.get(request.socket) ?? new Set();
+    answers.set(request.socket, underWay.add(response));
+    response.once('close', () => underWay.delete(response));
     const refused = refusals.get(request.socket) ?? foreignRequest(request, server, log);
     serve(request, response, calls, peer, refused).catch((error: unknown) => {
       log(`http: ${errorStack(error)}`);
@@ -63,7 +65,8 @@ export function createHttpServer(calls: Calls, log: Log, limit?: ConnectionLimit
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // In the middle of an answer nothing can be said any more.
-    if (answers.get(socket)?.headersSent === true) socket.destroy();
+    const [current] = answers.get(socket) ?? [];
+    if (current?.headersSent === true) socket.destroy();
     else answerNoRequest(error, socket);
   });
   server.on('connect', (_, socket) => endWith(socket, FORBIDDEN, 'Cannot connect to other hosts'));

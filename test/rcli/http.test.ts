@@ -227,6 +227,22 @@ for (const [what, leave] of [
   });
 }
 
+test('createHttpServer() puts nothing into the later answer on a connection either, where no request follows', async (t) => {
+  const server = await serve(t);
+  const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+  t.after(() => socket.destroy());
+  let heard = '';
+  socket.on('data', (piece: Buffer) => {
+    heard += piece.toString('latin1');
+    if (heard.includes('ready')) socket.write('no request\r\n\r\n');
+  });
+  const closed = once(socket, 'close');
+  // Both in one piece: the first answer is at its end when the second is being given.
+  for (const command of ['echo', 'hang']) socket.write(`GET /${command} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await closed;
+  assert.deepEqual(heard.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 200']);
+});
+
 test('createHttpServer() takes a request of HTTP 1.0 and closes after it', async (t) => {
   const server = await serve(t);
   const socket = connect({ host: '127.0.0.1', port: server.port });
