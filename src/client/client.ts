@@ -32,8 +32,8 @@ export async function runClient(words: readonly string[], addressText: string, t
   const undo: Remover[] = [];
   try {
     if (call === undefined) {
-      const again = await connect(address);
       if (isRaw) undo.push(await takeTerminal());
+      const again = await connect(address); // last: nobody listens for its end before the call
       const input = prepared.sendsInput ? process.stdin : undefined;
       return await plainCall(again, address, prepared.wordsForOriginal, input);
     }

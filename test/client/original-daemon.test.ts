@@ -2,9 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { PROGRAM, type ClientResult } from '../harness.js';
-import { OriginalDaemon, type Faults } from './original-daemon.js';
+import { OriginalDaemon, REFUSAL, type Faults } from './original-daemon.js';
+import { Screen } from './screen.js';
 
 async function start(t: TestContext, faults?: Faults): Promise<OriginalDaemon> {
   const daemon = await OriginalDaemon.start(faults);
@@ -126,4 +129,22 @@ test('runClient() says that an original daemon is lost where the connection brea
   const { status, stderr } = await tsdock(daemon, ['put', 'base'], Buffer.alloc(20_000_000));
   assert.equal(status, 1);
   assert.match(stderr, /^tsdock: Lost the daemon at 127\.0\.0\.1:\d+ before the call ended: [^\n]+\n$/);
+});
+
+test('runClient() ends, and leaves the terminal as it was, where an original daemon breaks the second connection at once', async (t) => {
+  let connections = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    if (++connections > 1) socket.resetAndDestroy();
+    else socket.once('data', () => socket.end(REFUSAL));
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  const words = { NODE: process.execPath, PROGRAM, DOCKER: `127.0.0.1:${port}` };
+  const screen = new Screen('"$NODE" "$PROGRAM" run -i -t base sh; echo "left with $?"; stty -a; exec cat', words);
+  t.after(() => screen.close());
+  await screen.shows(/tsdock: \w+[^]* 127\.0\.0\.1:\d+[^]*\nleft with 1\n[^]* icanon /);
+  assert.equal(connections, 2);
 });
