@@ -40,7 +40,8 @@ export class ReplyStream extends Writable {
   readonly terminal: CallerTerminal | undefined;
   /** made for who asks for it: most commands end without */
   #gone: AbortController | undefined;
-  /** what came before anybody listened */
+  /** what came before anybody listened; of the sizes the last */
+  #earlyWindow: CallerWindow | undefined;
   readonly #earlySignals: NodeJS.Signals[] = [];
   readonly #send: Send;
   /** Tells whoever wrote what is being sent. Not every transport does where its caller goes away: node's HTTP drops what it has. */
@@ -72,6 +73,8 @@ export class ReplyStream extends Writable {
   /** Calls `listener` for each new size of the caller's terminal. Returns the remover. */
   onWindow(listener: (window: CallerWindow) => void): () => void {
     this.#listeners.window.add(listener);
+    if (this.#earlyWindow !== undefined) listener(this.#earlyWindow);
+    this.#earlyWindow = undefined;
     return () => this.#listeners.window.delete(listener);
   }
 
@@ -84,6 +87,7 @@ export class ReplyStream extends Writable {
 
   /** For the transport: the caller's terminal has changed its size. */
   announceWindow(window: CallerWindow): void {
+    if (this.#listeners.window.size === 0) this.#earlyWindow = window;
     for (const listener of this.#listeners.window) listener(window);
   }
 

@@ -171,6 +171,18 @@ test('ReplyStream calls listeners for windows and signals until they are removed
   assert.deepEqual(seen, [{ rows: 1, cols: 2 }, 'SIGINT']);
 });
 
+test('ReplyStream keeps the last window and the signals that come before anybody listens', () => {
+  const { reply } = collect();
+  for (const rows of [1, 2]) reply.announceWindow({ rows, cols: 3 });
+  reply.announceSignal('SIGINT');
+  const seen: unknown[] = [];
+  for (let times = 0; times < 2; times++) {
+    const remove = [reply.onWindow((window) => seen.push(window)), reply.onSignal((signal) => seen.push(signal))];
+    assert.deepEqual(seen, [{ rows: 2, cols: 3 }, 'SIGINT']); // once
+    for (const removeOne of remove) removeOne();
+  }
+});
+
 test('writeTo() rejects where the caller is gone', async () => {
   const { reply } = collect();
   reply.destroy();
