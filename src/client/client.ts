@@ -25,7 +25,8 @@ export async function runClient(words: readonly string[], addressText: string, t
   const prepared = prepareCall(words, isTerminal, process.env['TSDOCK_VERBATIM'] === '1');
   const isRaw = isTerminal && prepared.sendsInput && process.env['NORAW'] !== '1' && (await hasTty(prepared, address));
   const socket = await connect(address);
-  const begun = FramedCall.begin(socket, address, prepared.words, lineTerminal());
+  const terminal = lineTerminal();
+  const begun = FramedCall.begin(socket, address, prepared.words, terminal);
   // Now that the daemon has something to do.
   process.stdout.on('error', () => process.exit(1)); // whoever read our output has gone
   const call = await begun;
@@ -43,7 +44,7 @@ export async function runClient(words: readonly string[], addressText: string, t
       undo.push(await takeTerminal());
       socket.resume();
     } else if (prepared.isAttached) undo.push(passSignals(call));
-    if (prepared.isAttached) undo.push(followWindow(call));
+    if (prepared.isAttached) undo.push(followWindow(call, terminal));
     if (prepared.sendsInput) undo.push(passInput(call));
     const status = await call.status;
     await outputFlushed();
@@ -98,10 +99,13 @@ function passSignals(call: FramedCall): Remover {
   };
 }
 
-function followWindow(call: FramedCall): Remover {
-  const onResize = (): void => call.sendWindow(process.stdout.rows, process.stdout.columns);
-  process.stdout.on('resize', onResize);
-  return () => process.stdout.off('resize', onResize);
+/** Tells each new size of the terminal, also one that it has got since the call line told of it. */
+function followWindow(call: FramedCall, told: LineTerminal | undefined): Remover {
+  const { stdout } = process;
+  const onResize = (): void => call.sendWindow(stdout.rows, stdout.columns);
+  stdout.on('resize', onResize);
+  if (told !== undefined && (told.rows !== stdout.rows || told.cols !== stdout.columns)) onResize();
+  return () => stdout.off('resize', onResize);
 }
 
 /** Sends standard input, as fast as the daemon takes it, and its end. */

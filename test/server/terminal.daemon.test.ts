@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { encodeFrame, FrameType } from '../../src/rcli/frames.js';
+import { encodeFrame, FrameDecoder, FrameType } from '../../src/rcli/frames.js';
 import { PROGRAM, TestDaemon, until } from '../harness.js';
 
 const SOCKET = `tsdock-test-${process.pid}`;
@@ -100,6 +100,38 @@ test('nothing is shown before the terminal is raw: its answer to a question in i
   await shows(/cursor\?[^]*host>\s*$/);
   assert.match(answer, /\x1b\[\d+;\d+R$/);
   assert.doesNotMatch(screen(), /\^\[/);
+});
+
+test('a size that the terminal gets while the call begins is told', async (t) => {
+  const told: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    const decoder = new FrameDecoder();
+    socket.once('data', () => {
+      socket.on('data', (chunk: Buffer) => {
+        for (const { type, payload } of decoder.push(chunk)) {
+          if (type === FrameType.window) told.push(payload.toString('utf8'));
+        }
+      });
+      tmux('resize-window', '-t', 'main', '-x', '80', '-y', '28');
+      const terminal = tmux('display-message', '-p', '-t', 'main', '#{pane_tty}').trim();
+      const size = (): string => execFileSync('stty', ['-F', terminal, 'size']).toString();
+      until(() => size() === '28 80\n', 'the terminal has its new size').then(
+        () => socket.write(encodeFrame(FrameType.hello, JSON.stringify({ name: 'tsdock', version: 'test' }))),
+        () => socket.destroy(),
+      );
+      void until(() => told.length > 0, 'the size is told')
+        .catch(() => undefined)
+        .then(() => socket.end(encodeFrame(FrameType.status, JSON.stringify({ status: 0 }))));
+    });
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  enter(`DOCKER=127.0.0.1:${port} "$NODE" "$PROGRAM" run -i -t base /bin/sh; echo le''ft`);
+  await until(() => /\nleft\n/.test(screen()), 'the call has ended', 30_000);
+  assert.deepEqual(told, ['{"rows":28,"cols":80}']);
 });
 
 test('a lost daemon leaves one sentence and a sane terminal; the container goes on', async () => {
