@@ -13,7 +13,7 @@ export async function ask(address: DaemonAddress, words: string[]): Promise<stri
   if (call === undefined) {
     await plainCall(await connect(address), address, words, undefined, take);
   } else {
-    await call.status;
+    await call.receive();
     call.close();
   }
   return Buffer.concat(pieces).toString('utf8');

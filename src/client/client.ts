@@ -38,15 +38,13 @@ export async function runClient(words: readonly string[], addressText: string, t
       const input = prepared.sendsInput ? process.stdin : undefined;
       return await plainCall(again, address, prepared.wordsForOriginal, input);
     }
-    if (isRaw) {
-      // Nothing is shown before: a shell asks where the cursor is, and the terminal's answer would be echoed.
-      socket.pause();
-      undo.push(await takeTerminal());
-      socket.resume();
-    } else if (prepared.isAttached) undo.push(passSignals(call));
+    // Nothing is shown before: a shell asks where the cursor is, and the terminal's answer would be echoed.
+    if (isRaw) undo.push(await takeTerminal());
+    else if (prepared.isAttached) undo.push(passSignals(call));
+    const received = call.receive();
     if (prepared.isAttached) undo.push(followWindow(call, terminal));
     if (prepared.sendsInput) undo.push(passInput(call));
-    const status = await call.status;
+    const status = await received;
     await outputFlushed();
     return status;
   } finally {

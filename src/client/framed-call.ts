@@ -24,19 +24,20 @@ export type OutputTaker = (piece: Buffer) => void;
 
 /** A framed call under way. */
 export class FramedCall {
-  /** Resolves with the status frame; rejects where the connection ends before it. */
-  readonly status: Promise<number>;
   readonly #socket: Socket;
+  readonly #status: Promise<number>;
+  readonly #onData: (chunk: Buffer) => void;
 
-  private constructor(socket: Socket, status: Promise<number>) {
+  private constructor(socket: Socket, status: Promise<number>, onData: (chunk: Buffer) => void) {
     this.#socket = socket;
-    this.status = status;
+    this.#status = status;
+    this.#onData = onData;
   }
 
   /**
    * Makes the call on an open connection. Resolves once the daemon has said hello, with undefined where it is an
    * original one: then nothing was done, and the connection is closed. Output goes to this process's own, unless it is
-   * taken.
+   * taken, from `receive` on.
    */
   static async begin(
     socket: Socket,
@@ -57,26 +58,26 @@ export class FramedCall {
       onLost(new ClientError(`No answer from ${showAddress(address)}: is it a tsdock daemon?`));
       socket.destroy();
     }, HELLO_TIMEOUT_MS);
-    let isGreeted = false;
+    socket.once('data', (beginning: Buffer) => {
+      socket.pause();
+      socket.unshift(beginning);
+      onHello(beginning[0] === FrameType.hello);
+    });
+    let onData: (chunk: Buffer) => void = () => undefined;
     const status = new Promise<number>((resolve, reject) => {
       const take = ({ type, payload }: Frame): void => {
         if (type === FrameType.stdout) onStdout(payload);
         else if (type === FrameType.stderr) onStderr(payload);
         else if (type === FrameType.status) resolve(statusOf(payload));
       };
-      socket.on('data', (chunk: Buffer) => {
-        if (!isGreeted) {
-          isGreeted = true;
-          onHello(chunk[0] === FrameType.hello);
-          if (chunk[0] !== FrameType.hello) return void socket.destroy();
-        }
+      onData = (chunk) => {
         try {
           for (const frame of decoder.push(chunk)) take(frame);
         } catch (error) {
           socket.destroy();
           reject(error instanceof Error ? error : new Error(String(error)));
         }
-      });
+      };
       const lost = (): void => {
         onLost(lostDaemon(address));
         reject(lostDaemon(address));
@@ -86,10 +87,21 @@ export class FramedCall {
     status.catch(() => undefined); // whoever waits for it is told; before the hello nobody does
     socket.write(`${JSON.stringify({ frames: 1, args: words, ...(tty === undefined ? {} : { tty }) })}\n`);
     try {
-      return (await hello) ? new FramedCall(socket, status) : undefined;
+      if (await hello) return new FramedCall(socket, status, onData);
+      socket.destroy();
+      return undefined;
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * Begins to take the reply, of which some may have come with the hello. To be called once. Resolves with the status frame;
+   * rejects where the connection ends before it.
+   */
+  receive(): Promise<number> {
+    this.#socket.on('data', this.#onData).resume();
+    return this.#status;
   }
 
   /** Sends standard input; an empty piece is its end. False where the connection is full: wait for `drained`. */

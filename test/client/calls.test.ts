@@ -88,7 +88,7 @@ test('FramedCall.begin() asks framed, hands output on, and resolves with the sta
     (piece) => (out += String(piece)),
   );
   assert.ok(call);
-  assert.equal(await call.status, 42);
+  assert.equal(await call.receive(), 42);
   call.close();
   assert.equal(out, 'output');
   assert.deepEqual(JSON.parse(address.lines[0] ?? ''), { frames: 1, args: ['run', 'base'], tty });
@@ -98,7 +98,7 @@ test('FramedCall.begin() asks framed, hands output on, and resolves with the sta
 test('FramedCall.begin() does not mention a terminal where there is none', async (t) => {
   const address = await answering(t, HELLO, encodeFrame(3, '{"status":0}'));
   const call = await FramedCall.begin(await connect(address), address, ['ps'], undefined);
-  assert.equal(await call?.status, 0);
+  assert.equal(await call?.receive(), 0);
   assert.equal(address.lines[0], '{"frames":1,"args":["ps"]}\n');
 });
 
@@ -116,21 +116,21 @@ test('FramedCall.begin() rejects where the daemon closes without a word', async 
   });
 });
 
-test('FramedCall.status rejects where the daemon goes before the status', async (t) => {
+test('FramedCall.receive() rejects where the daemon goes before the status', async (t) => {
   const address = await answering(t, HELLO, encodeFrame(1, 'half'));
   const call = await FramedCall.begin(await connect(address), address, ['ps'], undefined, () => undefined);
   assert.ok(call);
-  await assert.rejects(call.status, ClientError);
+  await assert.rejects(call.receive(), ClientError);
 });
 
-test('FramedCall.status rejects where the daemon sends what is no frame', async (t) => {
+test('FramedCall.receive() rejects where the daemon sends what is no frame', async (t) => {
   const address = await answering(t, HELLO, Buffer.of(77, 0, 0, 0, 0, 0, 0, 0));
   const call = await FramedCall.begin(await connect(address), address, ['ps'], undefined);
   assert.ok(call);
-  await assert.rejects(call.status, { message: 'Invalid frame: unknown type 77' });
+  await assert.rejects(call.receive(), { message: 'Invalid frame: unknown type 77' });
 });
 
-test('FramedCall.status is told whatever the status frame says', async (t) => {
+test('FramedCall.receive() is told whatever the status frame says', async (t) => {
   for (const [payload, status] of [
     ['{"status":255}', 255],
     ['{"status":256}', 0],
@@ -140,7 +140,7 @@ test('FramedCall.status is told whatever the status frame says', async (t) => {
   ] as const) {
     const address = await answering(t, HELLO, encodeFrame(3, payload));
     const call = await FramedCall.begin(await connect(address), address, ['ps'], undefined);
-    assert.equal(await call?.status, status, payload);
+    assert.equal(await call?.receive(), status, payload);
   }
 });
 
@@ -166,7 +166,7 @@ test('FramedCall sends input, its end, window sizes and signals as frames', asyn
   call.sendWindow(50, 100);
   call.sendSignal('SIGINT');
   call.sendInput(Buffer.alloc(0));
-  assert.equal(await call.status, 0);
+  assert.equal(await call.receive(), 0);
   call.close();
   assert.deepEqual(
     received.map(({ type, payload }) => [type, payload.toString()]),
