@@ -1,7 +1,6 @@
 // One container, and what happens to it: it is made or found, started, signalled, stopped, waited for, and retired.
 //
-// `Docker` makes and keeps containers; the commands of the server start, stop and attach to them. What a container is, on disk
-// and in memory, is in `container-record.ts`; what happens between start and end in `run.ts`.
+// `Docker` makes and keeps them. What one is, on disk and in memory, is in `container-record.ts`; a run of it in `run.ts`.
 //
 // 2013: container.go, Container
 
@@ -111,6 +110,7 @@ export class Container extends ContainerRecord {
 
   /** Asks the program to end, and kills it where it has not after `seconds`. Resolves when it is stopped. 2013: Container.Stop */
   async stop(seconds = STOP_TIMEOUT_S): Promise<void> {
+    await this.#starting?.catch(() => undefined); // whoever starts it is told
     if (!this.state.isRunning) return;
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
@@ -135,9 +135,8 @@ export class Container extends ContainerRecord {
 
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
-    if (!this.state.isRunning) return;
-    this.#killing ??= this.#kill().finally(() => (this.#killing = undefined));
-    await this.#killing;
+    await this.#starting?.catch(() => undefined); // as above
+    await this.#killStarted();
   }
 
   /** Stops it and starts it again. 2013: Container.Restart */
@@ -168,7 +167,7 @@ export class Container extends ContainerRecord {
    */
   async retire(isForced: boolean): Promise<void> {
     this.#isRetired = true;
-    await this.#starting?.catch(() => undefined); // whoever starts it is told
+    await this.#starting?.catch(() => undefined); // as above
     if (isForced) await this.kill();
     else await this.stop();
     const reserved = this.#reserved; // it was never started
@@ -257,13 +256,14 @@ export class Container extends ContainerRecord {
       id: this.id,
       state: this.state,
       waitTimeout: (timeoutMs) => this.waitTimeout(timeoutMs),
-      now: () => ({
-        isRetired: this.#isRetired,
-        run: this.#run,
-        starting: this.#starting,
-        killing: this.#killing,
-      }),
+      now: () => ({ isRetired: this.#isRetired, run: this.#run, starting: this.#starting, killing: this.#killing }),
     }));
+  }
+
+  async #killStarted(): Promise<void> {
+    if (!this.state.isRunning) return;
+    this.#killing ??= this.#kill().finally(() => (this.#killing = undefined));
+    await this.#killing;
   }
 
   async #kill(): Promise<void> {
@@ -293,7 +293,7 @@ export class Container extends ContainerRecord {
         this.runtime.log(`container ${this.id}: ${errorMessage(error)}`); // a power cut ends the run anyway
         return;
       }
-      await onceFilesAreLeft(() => this.kill()); // else it would run on, and the next daemon not know of it
+      await onceFilesAreLeft(() => this.#killStarted()); // else it would run on, and the next daemon not know of it
       throw error;
     }
   }

@@ -1,4 +1,4 @@
-// Containers whose record cannot be written, or whose removal fails, without a daemon around them.
+// Containers whose record cannot be written, whose removal fails, or that are ended while they start, without a daemon around them.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -60,6 +60,18 @@ test('Container.start() of no program fails where the container is not on the di
   await container.start();
   assert.equal(container.state.exitCode, 127);
   assert.ok(!container.isUnsynced);
+});
+
+test('Container.kill() and Container.stop() end a container whose start is under way', async (t) => {
+  const opened = await open(t);
+  const container = await opened.create('sleep', '600');
+  for (const end of [() => container.kill(), () => container.stop(0)]) {
+    const starting = container.start();
+    await end();
+    await starting;
+    assert.ok(!container.state.isRunning);
+    assert.equal(container.state.exitCode, -1);
+  }
 });
 
 test('Container.retire() gives back what was taken for the first run once, also where the removal fails and is tried again', async (t) => {
