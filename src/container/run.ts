@@ -110,7 +110,9 @@ export class Run {
   resize(window: WindowSize): void {
     if (!this.#subject.config.hasTty) return;
     this.stdio.resize(window);
-    withPidfd(this.#process.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
+    // Where no open file is left, it is told later: whoever has another window is not to be told of that.
+    const tell = (): unknown => withPidfd(this.#process.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
+    onceFilesAreLeft(tell).catch(() => undefined); // it has ended
   }
 
   /** Ends lxc-start itself, where its container does not end: the last resort. */
