@@ -110,7 +110,7 @@ export class Container extends ContainerRecord {
 
   /** Asks the program to end, and kills it where it has not after `seconds`. Resolves when it is stopped. 2013: Container.Stop */
   async stop(seconds = STOP_TIMEOUT_S): Promise<void> {
-    await this.#starting?.catch(() => undefined); // whoever starts it is told
+    if (this.#starting !== undefined) await this.#starting.catch(() => undefined); // whoever starts it is told
     if (!this.state.isRunning) return;
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
@@ -135,7 +135,7 @@ export class Container extends ContainerRecord {
 
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
-    await this.#starting?.catch(() => undefined); // as above
+    if (this.#starting !== undefined) await this.#starting.catch(() => undefined); // as above
     await this.#killStarted();
   }
 
