@@ -61,11 +61,19 @@ async function look(daemon: TestDaemon): Promise<string[]> {
     ...containers,
     ...(await memoryLines(daemon)),
     ...mountsBelow(directory),
-    ...processesOf(directory).map((line) => line.replace(/^process \d+ (\S+).*?(-n \S+)?.*$/, 'process $1 $2')),
+    ...processLines(directory),
     ...cgroupsOf(stopped),
   ]
     .map(named)
     .sort();
+}
+
+/** The processes of containers. What LXC forks to become a container's init has LXC's own command line for a moment: once. */
+function processLines(directory: string): string[] {
+  const lines = processesOf(directory).map((line) =>
+    line.replace(/^process \d+ (\S+)(?:.*?( -n \S+))?.*$/, 'process $1$2'),
+  );
+  return lines.filter((line, at) => !line.includes(' -n ') || lines.indexOf(line) === at);
 }
 
 /** Whether the daemon has put on disk what it knows of the state of each container. */
