@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, renameSync, rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import type { Container } from '../../src/container/container.js';
 import type { NetworkInterface } from '../../src/network/network-interface.js';
 import type { NetworkManager } from '../../src/network/network-manager.js';
 import { isTemporary } from '../../src/util/atomic-file.js';
+import { cleanUp } from '../harness.js';
 import { openContainers, type OpenContainers } from './open-containers.js';
 
 async function open(t: TestContext, manager?: NetworkManager): Promise<OpenContainers> {
@@ -19,7 +20,7 @@ async function open(t: TestContext, manager?: NetworkManager): Promise<OpenConta
   const opened = await openContainers(directory, manager);
   t.after(async () => {
     await opened.close();
-    await rm(directory, { recursive: true, force: true });
+    cleanUp(directory);
   });
   return opened;
 }
