@@ -40,6 +40,8 @@ export class Run {
   readonly #runtime: Runtime;
   readonly #process: ProcessId;
   #lastSignal: SignalName | undefined;
+  /** lxc-start is still to be told of a size */
+  #resizing: Promise<unknown> | undefined;
 
   private constructor(
     subject: RunSubject,
@@ -110,9 +112,17 @@ export class Run {
   resize(window: WindowSize): void {
     if (!this.#subject.config.hasTty) return;
     this.stdio.resize(window);
-    // Where no open file is left, it is told later: whoever has another window is not to be told of that.
-    const tell = (): unknown => withPidfd(this.#process.pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
-    onceFilesAreLeft(tell).catch(() => undefined); // it has ended
+    const { pid } = this.#process;
+    const tell = (): unknown => withPidfd(pid, (pidfd) => pidfdSendSignal(pidfd, 'SIGWINCH'));
+    try {
+      tell();
+    } catch {
+      // No open file is left, which is nothing that the caller could mend. Later, once for all sizes that it has until then.
+      this.#resizing ??= onceFilesAreLeft(tell).then(
+        () => (this.#resizing = undefined),
+        () => (this.#resizing = undefined), // it has ended
+      );
+    }
   }
 
   /** Ends lxc-start itself, where its container does not end: the last resort. */

@@ -1,4 +1,4 @@
-// Containers whose record cannot be written, whose removal fails, or that are ended while they start, without a daemon around them.
+// Containers without a daemon around them: whose record cannot be written, whose removal fails, or that end while they start.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

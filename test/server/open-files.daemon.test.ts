@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeFrame, FrameType } from '../../src/rcli/frames.js';
 import { processesOf, TestDaemon, readAll, until, type TestNetwork } from '../harness.js';
 import { connectAll, framedCall, removeAll } from '../soak/loads.js';
 import { filesAtRest, openFilesOf, SOCKETS_AT_REST } from '../soak/while-probed.js';
@@ -160,6 +161,33 @@ test('tsdock -d that has no open file left passes the end of input on as soon as
     assert.ok(isHeld());
     limit(hard);
     assert.equal((await reply).toString(), 'ended\n');
+  } finally {
+    limit(hard);
+    await daemon.close();
+  }
+});
+
+test('tsdock -d that has no open file left does not cut a caller whose terminal gets another size, which is told later', async () => {
+  const daemon = await TestDaemon.start();
+  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
+  const limit = (soft: number | string): void =>
+    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  try {
+    const script = 'echo ready; until [ "$(stty size)" = "41 101" ]; do usleep 20000; done; echo sized';
+    const socket = await daemon.connect();
+    let heard = '';
+    socket.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+    const args = ['run', '-a', '-i', '-t', 'base', 'sh', '-c', script];
+    socket.write(`${JSON.stringify({ frames: 1, args, tty: { rows: 24, cols: 80 } })}\n`);
+    await until(() => heard.includes('ready'), 'the program runs');
+    limit(lowestFree(daemon.pid));
+    for (const rows of [40, 41]) socket.write(encodeFrame(FrameType.window, JSON.stringify({ rows, cols: 101 })));
+    socket.write(encodeFrame(FrameType.stdin, 'typed\n'));
+    await until(() => heard.includes('typed') || heard.includes('Error'), 'the daemon has taken the sizes');
+    limit(hard);
+    await until(() => heard.includes('{"status":'), 'the program has ended');
+    assert.match(heard, /sized[^]*\{"status":0\}/);
+    assert.doesNotMatch(heard, /Error/);
   } finally {
     limit(hard);
     await daemon.close();

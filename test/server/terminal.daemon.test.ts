@@ -1,10 +1,10 @@
 // A shell in a container, at a real terminal: tmux types and reads the screen.
 
-import test, { after, before } from 'node:test';
+import test, { after, before, type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { encodeFrame, FrameDecoder, FrameType } from '../../src/rcli/frames.js';
 import { PROGRAM, TestDaemon, until } from '../harness.js';
 
@@ -26,6 +26,22 @@ function killServer(): void {
   spawnSync('tmux', ['-L', SOCKET, 'kill-server']);
 }
 process.on('exit', killServer);
+
+const HELLO = encodeFrame(FrameType.hello, JSON.stringify({ name: 'tsdock', version: 'test' }));
+const SUCCESS = encodeFrame(FrameType.status, JSON.stringify({ status: 0 }));
+
+/** A daemon that does what no real one can be made to: `answer` has each call, its line read. Resolves with its address. */
+async function playDaemon(t: TestContext, answer: (socket: Socket) => void): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => answer(socket));
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  return `127.0.0.1:${port}`;
+}
 
 let daemon: TestDaemon;
 before(async () => {
@@ -80,24 +96,16 @@ test('Ctrl-D ends the shell', async () => {
 
 test('nothing is shown before the terminal is raw: its answer to a question in it is not echoed', async (t) => {
   let answer = '';
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.once('data', () => {
-      const hello = encodeFrame(FrameType.hello, JSON.stringify({ name: 'tsdock', version: 'test' }));
-      // Sooner than any container: in one piece with the hello, and while the client loads what makes the terminal raw.
-      socket.write(Buffer.concat([hello, encodeFrame(FrameType.stdout, 'cursor?\x1b[6n')]));
-      setTimeout(() => socket.write(encodeFrame(FrameType.stdout, '\x1b[6n\r\n')), 2);
-      socket.on('data', (chunk: Buffer) => {
-        answer += chunk.toString('latin1');
-        if (/R[^]*R$/.test(answer)) socket.end(encodeFrame(FrameType.status, JSON.stringify({ status: 0 })));
-      });
+  const address = await playDaemon(t, (socket) => {
+    // Sooner than any container: in one piece with the hello, and while the client loads what makes the terminal raw.
+    socket.write(Buffer.concat([HELLO, encodeFrame(FrameType.stdout, 'cursor?\x1b[6n')]));
+    setTimeout(() => socket.write(encodeFrame(FrameType.stdout, '\x1b[6n\r\n')), 2);
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('latin1');
+      if (/R[^]*R$/.test(answer)) socket.end(SUCCESS);
     });
   });
-  t.after(() => server.close());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  enter(`DOCKER=127.0.0.1:${port} "$NODE" "$PROGRAM" run -i -t base /bin/sh`);
+  enter(`DOCKER=${address} "$NODE" "$PROGRAM" run -i -t base /bin/sh`);
   await shows(/cursor\?[^]*host>\s*$/);
   assert.equal(answer.match(/\x1b\[\d+;\d+R/g)?.length, 2);
   assert.doesNotMatch(screen(), /\^\[/);
@@ -105,32 +113,25 @@ test('nothing is shown before the terminal is raw: its answer to a question in i
 
 test('a size that the terminal gets while the call begins is told', async (t) => {
   const told: string[] = [];
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
+  const address = await playDaemon(t, (socket) => {
     const decoder = new FrameDecoder();
-    socket.once('data', () => {
-      socket.on('data', (chunk: Buffer) => {
-        for (const { type, payload } of decoder.push(chunk)) {
-          if (type === FrameType.window) told.push(payload.toString('utf8'));
-        }
-      });
-      tmux('resize-window', '-t', 'main', '-x', '80', '-y', '28');
-      const terminal = tmux('display-message', '-p', '-t', 'main', '#{pane_tty}').trim();
-      const size = (): string => execFileSync('stty', ['-F', terminal, 'size']).toString();
-      until(() => size() === '28 80\n', 'the terminal has its new size').then(
-        () => socket.write(encodeFrame(FrameType.hello, JSON.stringify({ name: 'tsdock', version: 'test' }))),
-        () => socket.destroy(),
-      );
-      void until(() => told.length > 0, 'the size is told')
-        .catch(() => undefined)
-        .then(() => socket.end(encodeFrame(FrameType.status, JSON.stringify({ status: 0 }))));
+    socket.on('data', (chunk: Buffer) => {
+      for (const { type, payload } of decoder.push(chunk)) {
+        if (type === FrameType.window) told.push(payload.toString('utf8'));
+      }
     });
+    tmux('resize-window', '-t', 'main', '-x', '80', '-y', '28');
+    const terminal = tmux('display-message', '-p', '-t', 'main', '#{pane_tty}').trim();
+    const size = (): string => execFileSync('stty', ['-F', terminal, 'size']).toString();
+    until(() => size() === '28 80\n', 'the terminal has its new size').then(
+      () => socket.write(HELLO),
+      () => socket.destroy(),
+    );
+    void until(() => told.length > 0, 'the size is told')
+      .catch(() => undefined)
+      .then(() => socket.end(SUCCESS));
   });
-  t.after(() => server.close());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  enter(`DOCKER=127.0.0.1:${port} "$NODE" "$PROGRAM" run -i -t base /bin/sh; echo le''ft`);
+  enter(`DOCKER=${address} "$NODE" "$PROGRAM" run -i -t base /bin/sh; echo le''ft`);
   await until(() => /\nleft\n/.test(screen()), 'the call has ended', 30_000);
   assert.deepEqual(told, ['{"rows":28,"cols":80}']);
 });
