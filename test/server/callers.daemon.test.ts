@@ -8,7 +8,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before, beforeEach } from 'node:test';
-import { PROGRAM, TestDaemon, until } from '../harness.js';
+import { PROGRAM, TestDaemon } from '../harness.js';
 import { enterOf, removeAll, run } from '../network/containers.js';
 import { execute } from '../network/namespace.js';
 import { TestMachine } from '../network/test-machine.js';
@@ -164,9 +164,7 @@ for (const way of ['exit', 'reset']) {
       } finally {
         process.kill(daemon.pid, 'SIGCONT');
       }
-      const said = (): string => daemon.log.slice(before);
-      await until(() => said().includes('is refused: '), 'the caller is refused');
-      assert.match(said(), /is refused: Cannot take a call whose process cannot be found: /);
+      await daemon.logged(/is refused: Cannot take a call whose process cannot be found: /, before);
       assert.equal(await daemon.call('ps', '-a', '-q'), '', 'root’s call, but who can tell');
     });
   }
@@ -199,7 +197,7 @@ test('a daemon that others can reach lets them in, but judges this machine’s o
       } finally {
         process.kill(daemon.pid, 'SIGCONT');
       }
-      await until(() => /is refused: .* cannot be found/.test(daemon.log.slice(before)), `${source} is refused`);
+      await daemon.logged(/is refused: .* cannot be found/, before);
     }
   } finally {
     await machine.namespace.ip('route del local 10.66.0.0/24 dev lo', 'link del unused');
