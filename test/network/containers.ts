@@ -13,9 +13,9 @@ const SPEAKER = fileURLToPath(new URL('say.js', import.meta.url));
 /** How long a question may take where the answer is that there is none, in seconds. */
 const SILENCE_S = '1';
 /** How soon a daemon that refuses its start has ended, in seconds. */
-const REFUSAL_S = '10';
+const REFUSAL_S = '60';
 /** How long the right answer may be waited for. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 60_000;
 
 /** What `inspect` shows of a container, as far as the tests look at it. */
 export interface Inspected {
@@ -75,7 +75,7 @@ export async function enterOf(daemon: TestDaemon, id: string): Promise<string[]>
   const { Pid } = (await inspect(daemon, id)).State;
   // Until its program is executed, a child of lxc-start may be one that only prepares it.
   const child = (): string => readFileSync(`/proc/${Pid}/task/${Pid}/children`, 'latin1').trim();
-  const isProgram = (): boolean => /^\d+$/.test(child()) && !processName(child()).startsWith('lxc-start');
+  const isProgram = (): boolean => /^\d+$/.test(child()) && !/^(lxc-start|$)/.test(processName(child()));
   await until(isProgram, `lxc-start ${Pid} has started its container`);
   return ['nsenter', `--net=/proc/${child()}/ns/net`];
 }
@@ -126,11 +126,11 @@ export async function refusalOf(command: readonly string[]): Promise<string> {
   return line;
 }
 
-/** The command line of a process; that of lxc-start where it has ended meanwhile. */
+/** The command line of a process; empty where it has ended, also while lxc-start has not noticed. */
 function processName(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
   } catch {
-    return 'lxc-start';
+    return '';
   }
 }

@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import { Authority } from '../certificates.js';
-import { until, type TestDaemon } from '../harness.js';
-import { inspect, run } from './containers.js';
+import type { TestDaemon } from '../harness.js';
+import { enterOf, run } from './containers.js';
 import { TestMachine } from './test-machine.js';
 
 let authority: Authority;
@@ -41,7 +40,7 @@ function callFrom(enter: string[], ...words: string[]): string {
     ...to,
     ...certificate,
   ];
-  return spawnSync(program, args, { input: `${JSON.stringify(words)}\n`, timeout: 30_000 }).stdout.toString();
+  return spawnSync(program, args, { input: `${JSON.stringify(words)}\n`, timeout: 120_000 }).stdout.toString();
 }
 
 test('tsdock -d --tlsverify on an address of the network warns of nothing, and takes calls from another machine', async () => {
@@ -54,15 +53,8 @@ test('tsdock -d --tlsverify on an address of the network warns of nothing, and t
 
 test('a container is refused, whatever certificate it has', async () => {
   const id = await run(daemon, 'base', 'sleep', '1000');
-  const { State } = await inspect(daemon, id);
-  let reply = '';
-  // Until LXC has made it, and its network.
-  await until(() => {
-    const [pid = ''] = readFileSync(`/proc/${State.Pid}/task/${State.Pid}/children`, 'latin1').split(' ');
-    if (pid === '') return false;
-    reply = callFrom(['nsenter', `--net=/proc/${pid}/ns/net`], 'run', '-d', 'base', 'sleep', '1000');
-    return reply !== '';
-  }, 'a program in the container has an answer');
+  // Once its program is there, and so its network.
+  const reply = callFrom(await enterOf(daemon, id), 'run', '-d', 'base', 'sleep', '1000');
   assert.match(reply, /^Error: Cannot take a call from a container: [^\n]+\n$/);
   assert.equal((await daemon.call('ps', '-q')).trim(), id);
 });
