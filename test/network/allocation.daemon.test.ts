@@ -18,7 +18,7 @@ const SMALL = ['--bridge', 'small0', '--bip', '10.66.0.1/29'];
 const SMALL_ADDRESSES = 5;
 /** The steps of a start after which a daemon is killed. */
 const AWKWARD_STEPS = ['call', 'create', 'mount', 'network', 'config', 'lxc-start', 'save', 'publish'];
-const START_DEADLINE_MS = 10_000;
+const START_DEADLINE_MS = 60_000;
 
 let machine: TestMachine;
 let daemon: TestDaemon;

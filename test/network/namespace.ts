@@ -10,7 +10,7 @@ import { until } from '../harness.js';
 import { mountPointsBelow } from '../mounts.js';
 
 const HOLDER = fileURLToPath(new URL('hold-namespace.js', import.meta.url));
-const EXEC_TIMEOUT_MS = 30_000;
+const EXEC_TIMEOUT_MS = 120_000;
 
 /** See the head of the file. */
 export class Namespace {

@@ -24,8 +24,6 @@ import { TestMachine, type Neighbour } from './test-machine.js';
 
 const SENDER = fileURLToPath(new URL('send-datagrams.js', import.meta.url));
 const ONE_ERROR = /^Error: [^\n]+\n$/;
-/** How soon a client that never stopped is heard again. */
-const AT_ONCE_MS = 3_000;
 
 let machine: TestMachine;
 let daemon: TestDaemon;
@@ -278,7 +276,7 @@ test('run -p PORT/udp: datagrams go in, answers come back, to the host and to an
     await until(async () => (await daemon.call('logs', id)).startsWith('up\n'), 'it runs');
     let reply = '';
     await until(async () => {
-      reply = await execute([...enter, 'nc', '-u', '-n', '-w', '1', address, '5353'], 'ping\n').catch(() => '');
+      reply = await execute([...enter, 'nc', '-u', '-n', '-w', '3', address, '5353'], 'ping\n').catch(() => '');
       return reply !== '';
     }, 'an answer');
     assert.equal(reply, 'pong\n');
@@ -318,7 +316,8 @@ test('a UDP client that goes on sending from one port is heard at once when its 
     await restart();
     const before = await heard();
     const isHeard = async (): Promise<boolean> => (await heard()).every((number, i) => number > (before[i] ?? 0));
-    await until(isHeard, `it hears both again, after ${String(before)}`, AT_ONCE_MS);
+    // A record that leads elsewhere would never go, as each datagram makes it last: so this is soon, or never.
+    await until(isHeard, `it hears both again, after ${String(before)}`);
   }
   for (const client of clients) client.stdin?.end();
 });

@@ -35,7 +35,7 @@ for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
         list.map((each) => each.address).filter((own) => own.startsWith(network)),
       ),
     ];
-    assert.ok(left().length > 20);
+    await until(() => left().length > 20, 'LXC has made what it makes');
     child.kill(signal);
     await until(() => left().length === 0, 'nothing is left').catch(() => assert.deepEqual(left(), []));
   });
