@@ -19,6 +19,7 @@ import { Unpacker } from '../../src/archive/unpack.js';
 import { walkTree, type WalkedEntry } from '../../src/archive/walk-tree.js';
 import * as at from '../../src/linux/at.js';
 import { lreadxattrs, lsetxattrAt } from '../../src/linux/xattr.js';
+import { until } from '../harness.js';
 import { namesIn, pack, readArchive } from './read-archive.js';
 import { makeSampleTree } from './sample-tree.js';
 import { temporaryFolder } from './tar-builder.js';
@@ -314,7 +315,7 @@ test('Packer keeps holes, and Unpacker makes them again', (t) => {
 test('Packer and Unpacker copy 10,000 nested folders', (t) => {
   const folder = temporaryFolder(t);
   makeNested(join(folder, 'tree'), DEPTH);
-  const before = openDescriptors();
+  const openBefore = openDescriptors();
 
   const packer = new Packer(plain(join(folder, 'tree')));
   const unpacker = new Unpacker(join(folder, 'copy'));
@@ -323,14 +324,16 @@ test('Packer and Unpacker copy 10,000 nested folders', (t) => {
   for (let length = packer.fill(buffer); length > 0; length = packer.fill(buffer))
     reader.push(buffer.subarray(0, length));
   reader.end();
-  const startedAt = performance.now();
+  const before = process.cpuUsage();
   unpacker.end();
-  const took = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(before);
   unpacker.close();
   packer.close();
 
-  assert.ok(took < 3000, `the times of the directories took ${took} ms`);
-  assert.equal(openDescriptors(), before);
+  // Of the processor: how long a busy disk takes is not the unpacker's. Each looked up from the top takes 20 seconds.
+  const took = (user + system) / 1000;
+  assert.ok(took < 4000, `the times of the directories took ${took} ms`);
+  assert.equal(openDescriptors(), openBefore);
   let count = 0;
   for (const { kind, stat, depth } of walkTree(join(folder, 'copy'), 'plain')) {
     count++;
@@ -404,7 +407,8 @@ test('Packer makes a sound archive of a tree that changes all the time', async (
   try {
     const before = openDescriptors();
     let entries = 0;
-    for (const deadline = Date.now() + 3000; Date.now() < deadline;) {
+    await until(() => readdirSync(tree).length > 0, 'it changes');
+    for (const deadline = performance.now() + 3000; performance.now() < deadline;) {
       const archive = pack(plain(tree));
       assert.ok(!archive.includes('secret'.padEnd(512, '\0')), 'it read what lies outside');
       entries += readArchive(archive).length;
