@@ -38,9 +38,9 @@ function childrenOf(pid: number): string[] {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   while (!condition()) {
-    assert.ok(Date.now() < deadline, 'nothing happened for ten seconds');
+    assert.ok(performance.now() < deadline, 'nothing happened for a minute');
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

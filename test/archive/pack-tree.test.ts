@@ -40,9 +40,9 @@ function bytesRead(): number {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   while (!condition()) {
-    assert.ok(Date.now() < deadline, 'nothing happened for ten seconds');
+    assert.ok(performance.now() < deadline, 'nothing happened for a minute');
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -156,7 +156,7 @@ test('packTree() ends when the import that reads it fails', async (t) => {
   const stream = packTree({ root, form: 'plain' });
   await assert.rejects(importLayer(stream, '/proc/nothing/layer'), /ENOENT/);
   await until(() => stream.closed);
-  assert.deepEqual(resources(), before);
+  await until(() => JSON.stringify(resources()) === JSON.stringify(before));
 });
 
 test('packTree() packs several trees side by side', async (t) => {

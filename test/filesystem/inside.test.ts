@@ -125,7 +125,7 @@ test('Inside.openFile() refuses a name with a NUL byte', async (t) => {
   assert.deepEqual(readdirSync(join(root, 'data')), ['one']);
 });
 
-test('Inside.openFile() opens no device, pipe or socket, also through a link (D18)', { timeout: 10_000 }, async (t) => {
+test('Inside.openFile() opens no device, pipe or socket, also through a link (D18)', { timeout: 60_000 }, async (t) => {
   const { root, inside } = setUp(t);
   execFileSync('mknod', [join(root, 'memory'), 'c', '1', '1']);
   execFileSync('mknod', [join(root, 'disk'), 'b', '7', '0']);
@@ -205,7 +205,7 @@ while True:
     os.rename('data', 'kept'); os.symlink('out', 'data'); os.rename('data', 'gone'); os.unlink('gone'); os.rename('kept', 'data')
 `;
 
-test('Inside.openFile() is not led out by what is swapped meanwhile (D18)', { timeout: 60_000 }, async (t) => {
+test('Inside.openFile() is not led out by what is swapped meanwhile (D18)', { timeout: 300_000 }, async (t) => {
   const { root, inside, secret } = setUp(t);
   const swapper = spawn('python3', ['-c', SWAPPER, root, secret], { stdio: 'ignore' });
   const seen = new Set<string>();
@@ -238,7 +238,7 @@ test('Inside.readDir() lists names in the order of their bytes, whatever bytes',
   assert.deepEqual(await inside.readDir('/'), ['data', 'empty', 'link', 'names']);
 });
 
-test('Inside.readDir() lists folders only, and inside the tree only (D18)', { timeout: 10_000 }, async (t) => {
+test('Inside.readDir() lists folders only, and inside the tree only (D18)', { timeout: 60_000 }, async (t) => {
   const { root, inside } = setUp(t);
   execFileSync('mkfifo', [join(root, 'pipe')]);
   symlinkSync('/..', join(root, 'up'));

@@ -18,7 +18,7 @@ import { createTcpServer } from '../../src/rcli/tcp.js';
 const MOST = 3;
 const REFUSED = `Error: Too many connections: at most ${MOST} are allowed at once\n`;
 const NO_FILES = 'Error: Too many open files: no more connections are taken until some are closed\n';
-const DEADLINE_MS = 8_000;
+const DEADLINE_MS = 30_000;
 
 class Commands implements Service {
   readonly commands: readonly Command[] = [];

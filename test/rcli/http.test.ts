@@ -13,6 +13,8 @@ import type { Service } from '../../src/rcli/dispatch.js';
 import { createHttpServer, urlToCall } from '../../src/rcli/http.js';
 import { writeTo, type ReplyStream } from '../../src/rcli/reply.js';
 
+const DEADLINE_MS = 30_000;
+
 class Commands implements Service {
   readonly commands: readonly Command[] = [];
   isHangOver = false;
@@ -190,7 +192,7 @@ test('createHttpServer() ends what waits on behalf of a caller that goes away', 
   sent.end();
   await once(sent, 'response');
   sent.destroy();
-  const deadline = performance.now() + 4_000;
+  const deadline = performance.now() + DEADLINE_MS;
   while (!server.service.isHangOver || server.log.length === 0) {
     assert.ok(performance.now() < deadline, 'the command was not told');
     await sleep(5);
@@ -214,7 +216,7 @@ for (const [what, leave] of [
       await sleep(time / 4); // at another place of the answer each time
       leave(socket);
     }
-    const deadline = performance.now() + 4_000;
+    const deadline = performance.now() + DEADLINE_MS;
     while (server.log.length < times) {
       assert.ok(performance.now() < deadline, `${server.log.length} of ${times} calls have ended`);
       await sleep(5);

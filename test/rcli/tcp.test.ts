@@ -14,7 +14,7 @@ import { writeTo, type ReplyStream } from '../../src/rcli/reply.js';
 import { createTcpServer } from '../../src/rcli/tcp.js';
 
 const HELLO = { name: 'tsdock', version: '0.0.0-test' };
-const DEADLINE_MS = 4_000;
+const DEADLINE_MS = 30_000;
 
 class Commands implements Service {
   readonly commands: readonly Command[] = [];
