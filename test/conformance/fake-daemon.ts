@@ -54,7 +54,7 @@ export class FakeDaemon {
       return { host: '127.0.0.1', port };
     };
     const [tcp, http] = [addressOf(this.#tcp), addressOf(this.#http)];
-    return { tcp, http, hasNetwork: false, hasTerm: false, usage: '2013', timeoutMs: 300 };
+    return { tcp, http, hasNetwork: false, hasTerm: false, usage: '2013', timeoutMs: 60_000 };
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,11 @@
 // Does what the steps of one case say, one after the other, and tells what came of each. What it opens it owns until `close`.
 
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { Bindings } from './bindings.js';
 import { decode, encode } from './bytes.js';
 import type { Step } from './case.js';
@@ -16,7 +18,7 @@ import { textMismatch, visible, type Mismatch } from './mismatch.js';
 import { matches } from './pattern.js';
 import { call, callLine, pause, restart, type Target } from './target.js';
 
-const HOST_TCP_MS = 10_000;
+const HOST_TCP_MS = 60_000;
 
 /** A step that failed while it was done. */
 export class StepFailure extends Error {
@@ -62,9 +64,9 @@ export class Stage {
     };
   }
 
-  #tcp(step: Step, bindings: Bindings): Promise<Buffer> {
+  async #tcp(step: Step, bindings: Bindings): Promise<Buffer> {
     const bytes =
-      this.#raw(step, bindings) ?? Buffer.concat([callLine(filled(step, bindings)), this.#input(step, bindings)]);
+      this.#raw(step, bindings) ?? Buffer.concat([callLine(filled(step, bindings)), await this.#input(step, bindings)]);
     return exchange(this.#target.tcp, bytes, { halfClose: step.halfclose ?? true, timeoutMs: this.#timeoutMs(step) });
   }
 
@@ -75,8 +77,9 @@ export class Stage {
 
   /** The same call many times at once. The replies must be the same. */
   async #parallel(step: Step, bindings: Bindings): Promise<Buffer> {
+    const input = await this.#input(step, bindings);
     const calls = Array.from({ length: step.parallel ?? 1 }, () =>
-      call(this.#target, filled(step, bindings), this.#input(step, bindings), this.#timeoutMs(step)),
+      call(this.#target, filled(step, bindings), input, this.#timeoutMs(step)),
     );
     const [first = Buffer.of(), ...others] = await Promise.all(calls);
     const other = others.find((reply) => !reply.equals(first));
@@ -85,12 +88,12 @@ export class Stage {
     throw new StepFailure(textMismatch('calls made at once have different replies', template, other, bindings));
   }
 
-  #http(step: Step, bindings: Bindings): Promise<Observation> {
+  async #http(step: Step, bindings: Bindings): Promise<Observation> {
     const hasBody = [step.stdin, step.stdin_b64, step.stdin_tar].some((input) => input !== undefined && input !== null);
     return httpExchange(this.#target.http, {
       method: step.method ?? (hasBody ? 'POST' : 'GET'),
       target: step.path === undefined ? targetOf(filled(step, bindings)) : bindings.fill(step.path),
-      body: hasBody ? this.#input(step, bindings) : undefined,
+      body: hasBody ? await this.#input(step, bindings) : undefined,
       timeoutMs: this.#timeoutMs(step),
     });
   }
@@ -98,9 +101,10 @@ export class Stage {
   /** What the step says, in this order: open or send, half-close, read, close. */
   async #onConnection(name: string, step: Step, bindings: Bindings): Promise<Observation | undefined> {
     if (step.args !== undefined) {
+      const input = await this.#input(step, bindings);
       const opened = await Connection.open(this.#target.tcp);
       this.#connections.set(name, opened);
-      opened.send(Buffer.concat([callLine(filled(step, bindings)), this.#input(step, bindings)]));
+      opened.send(Buffer.concat([callLine(filled(step, bindings)), input]));
       return undefined;
     }
     const connection = this.#connections.get(name);
@@ -126,7 +130,7 @@ export class Stage {
     return readToEnd(await open({ host, port: Number(port) }), HOST_TCP_MS);
   }
 
-  #input({ stdin, stdin_b64: base64, stdin_tar: tar }: Step, bindings: Bindings): Buffer {
+  async #input({ stdin, stdin_b64: base64, stdin_tar: tar }: Step, bindings: Bindings): Promise<Buffer> {
     if (tar !== undefined) return pack(this.#base, tar.slice('base'.length));
     if (base64 !== undefined) return Buffer.from(base64, 'base64');
     return encode(bindings.fill(stdin ?? ''));
@@ -145,8 +149,11 @@ function filled({ args = [] }: Step, bindings: Bindings): string[] {
   return args.map((argument) => bindings.fill(argument));
 }
 
-function pack(tar: Buffer, suffix: string): Buffer {
+/** Beside the other cases that are played: what they wait for comes and goes meanwhile. */
+async function pack(tar: Buffer, suffix: string): Promise<Buffer> {
   if (suffix === '') return tar;
-  if (suffix === '.gz') return gzipSync(tar);
-  return execFileSync(suffix === '.bz2' ? 'bzip2' : 'xz', ['-c', '-1'], { input: tar, maxBuffer: 1 << 28 });
+  if (suffix === '.gz') return promisify(gzip)(tar);
+  const program = spawn(suffix === '.bz2' ? 'bzip2' : 'xz', ['-c', '-1'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  program.stdin.end(tar);
+  return buffer(program.stdout);
 }
