@@ -10,7 +10,7 @@ import type { Scenario } from './scenarios.js';
 import { isSaved, takeSnapshot } from './snapshot.js';
 
 /** How long a daemon may take to have everything in order after a failure, in milliseconds. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 60_000;
 
 /** How long a cause lasts that a command waits for to go, in milliseconds. */
 const PATIENCE_MS = 3_000;

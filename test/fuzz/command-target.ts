@@ -23,7 +23,7 @@ const CALLS_EACH = 10;
 const END_MS = 60_000;
 /** Once in so many milliseconds `version` is asked, and answered within so many; three late ones in a row are a hang. */
 const PING_EVERY_MS = 200;
-const PING_MS = 1_000;
+const PING_MS = 5_000;
 const LATE_PINGS = 3;
 /** These print what a container or a caller holds: whatever it says is not the daemon's. */
 const PRINTS_CONTENT = ['cat', 'tar', 'logs', 'attach', 'run', 'start', 'mirror'];

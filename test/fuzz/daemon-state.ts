@@ -26,8 +26,8 @@ export interface DaemonState {
 export function daemonState(daemon: TestDaemon, ids: readonly string[]): DaemonState {
   const { pid, directory } = daemon;
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => {
-    const path = `/proc/${pid}/task/${task}/children`;
-    return existsSync(path) ? readFileSync(path, 'latin1').trim().split(' ').filter(Boolean) : [];
+    const text = readUnlessGone(`/proc/${pid}/task/${task}/children`);
+    return text?.trim().split(' ').filter(Boolean) ?? [];
   });
   const folders = ['containers', 'images/layers', 'images/overlay', '.', 'images'];
   return {

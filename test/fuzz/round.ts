@@ -61,7 +61,7 @@ const RECENT = 4;
 const PLAIN_TRANSPORTS = ['tcp', 'framed'] as const;
 const TRANSPORTS = ['tcp', 'tcp', 'framed', 'http'] as const;
 const PATIENCE_MS = [20, 100, 400, 1_500];
-const QUICK_PATIENCE_MS = 20_000;
+const QUICK_PATIENCE_MS = 60_000;
 
 function commandWords(): string[] {
   const words: string[] = [];
