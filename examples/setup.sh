@@ -104,7 +104,7 @@ install_packages() {
       export DEBIAN_FRONTEND=noninteractive
       # A list that cannot be fetched may be another program's: whether the install works is what counts.
       apt-get -o DPkg::Lock::Timeout=120 -qq update || true
-      apt-get -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends install "$@"
+      apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 -qq -y --no-install-recommends install "$@"
       ;;
     dnf) dnf -y --setopt=install_weak_deps=False install "$@" ;;
     pacman) pacman -Sy --noconfirm --needed "$@" ;;
@@ -155,7 +155,7 @@ give_to_owner() {
 }
 
 if is_older node_modules/.package-lock.json package-lock.json; then
-  step 'installing the npm packages (npm ci)' npm ci --no-audit --no-fund --loglevel=error
+  step 'installing the npm packages (npm ci)' npm ci --no-audit --no-fund --loglevel=error --fetch-retries=5
   touch node_modules/.package-lock.json
   give_to_owner node_modules
 fi

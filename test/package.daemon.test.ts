@@ -19,12 +19,13 @@ test('npm pack: the package installs into an empty folder, and npx tsdock is the
   // Without its scripts: the build would replace what other tests run.
   execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], { cwd: TOP });
   const [archive = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
-  execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', folder, join(folder, archive)]);
+  const options = ['--silent', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries', '5'];
+  execFileSync('npm', ['install', ...options, '--prefix', folder, join(folder, archive)]);
 
   const npx = ['--prefix', folder, 'tsdock'];
   const socket = join(folder, 'socket');
-  const options = ['-d', '-g', data, '-H', `unix://${socket}`, '--http', 'off', '--bridge', 'none'];
-  const daemon = spawn(join(folder, 'node_modules/.bin/tsdock'), options, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const words = ['-d', '-g', data, '-H', `unix://${socket}`, '--http', 'off', '--bridge', 'none'];
+  const daemon = spawn(join(folder, 'node_modules/.bin/tsdock'), words, { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(() => daemon.kill('SIGKILL'));
   let said = '';
   daemon.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));

@@ -13,7 +13,7 @@ import { STALLS } from './bounds.js';
 import type { Stall } from './inside-daemon.js';
 import { meteredDaemon, type MeteredDaemon } from './meters.js';
 
-const ATTEMPTS = 3;
+const ATTEMPTS = 8;
 const FILES = 20_000;
 const FILES_PER_FOLDER = 200;
 
