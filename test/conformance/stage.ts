@@ -1,9 +1,8 @@
 // Does what the steps of one case say, one after the other, and tells what came of each. What it opens it owns until `close`.
 
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Bindings } from './bindings.js';
@@ -153,7 +152,10 @@ function filled({ args = [] }: Step, bindings: Bindings): string[] {
 async function pack(tar: Buffer, suffix: string): Promise<Buffer> {
   if (suffix === '') return tar;
   if (suffix === '.gz') return promisify(gzip)(tar);
-  const program = spawn(suffix === '.bz2' ? 'bzip2' : 'xz', ['-c', '-1'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  program.stdin.end(tar);
-  return buffer(program.stdout);
+  const packing = promisify(execFile)(suffix === '.bz2' ? 'bzip2' : 'xz', ['-c', '-1'], {
+    encoding: 'buffer',
+    maxBuffer: 1 << 28,
+  });
+  packing.child.stdin?.end(tar);
+  return (await packing).stdout;
 }

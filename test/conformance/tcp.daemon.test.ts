@@ -4,6 +4,6 @@ import test from 'node:test';
 import { assertAllPass } from './on-own-machine.js';
 import { selectCases } from './selection.js';
 
-test('Every recorded case passes', { timeout: 1_800_000 }, () =>
+test('Every recorded case passes', { timeout: 900_000 }, () =>
   assertAllPass(selectCases([]).length, '--drivers', 'default', '--daemons', '4'),
 );

@@ -5,10 +5,10 @@ import { assertAllPass } from './on-own-machine.js';
 
 const FILES = 'diff,commit,tar,cat,write,ls,disk';
 
-test('Every case passes with its plain calls over HTTP', { timeout: 1_800_000 }, () =>
+test('Every case passes with its plain calls over HTTP', { timeout: 900_000 }, () =>
   assertAllPass(600, '--drivers', 'default', '--daemons', '3', '--transports', 'http'),
 );
 
-test('Every case that has to do with files passes on vfs', { timeout: 1_800_000 }, () =>
+test('Every case that has to do with files passes on vfs', { timeout: 900_000 }, () =>
   assertAllPass(150, '--drivers', 'vfs', '--daemons', '3', '--commands', FILES),
 );
