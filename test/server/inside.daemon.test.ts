@@ -82,10 +82,9 @@ test('/dev has the usual nodes and /dev/pts', async () => {
 });
 
 test('stdout and stderr can be opened again by name', async () => {
-  assert.equal(
-    await inside('echo one > /dev/stdout; usleep 50000; echo two > /dev/stderr; usleep 50000; echo three'),
-    'one\ntwo\nthree\n',
-  );
+  const script = 'echo one > /dev/stdout; echo two > /dev/stderr; echo three';
+  const { stdout, stderr } = await daemon.tsdock(['run', 'base', 'sh', '-c', script]);
+  assert.deepEqual([stdout, stderr], ['one\nthree\n', 'two\n']);
 });
 
 test('resolv.conf is that of the host, read-only', async () => {

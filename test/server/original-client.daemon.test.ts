@@ -3,7 +3,9 @@
 // at a terminal, which it makes raw, there is no end of input, and each key is sent as it is pressed.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import test, { after, before } from 'node:test';
 import { goMarshal } from '../../src/util/go-json.js';
 import { namesIn } from '../archive/read-archive.js';
@@ -64,8 +66,17 @@ test('an original client runs detached, and ps, wait, logs and inspect tell of i
 });
 
 test('an original client runs attached: stdout and stderr in one stream, its input to the end', async () => {
-  const script = 'cat; echo err >&2; usleep 50000; echo out';
-  assert.equal(await docker(['run', '-a', '-i', 'base', 'sh', '-c', script], 'in\n'), 'in\nerr\nout\n');
+  // What is printed before the last line is in the log may be fetched stream by stream.
+  const gate = (number: number): string => `while [ ! -e /data/${number} ]; do usleep 10000; done`;
+  const script = `cat; ${gate(1)}; echo err >&2; ${gate(2)}; echo out`;
+  const reply = docker(['run', '-a', '-i', '-c', 'gated', 'base', 'sh', '-c', script], 'in\n');
+  let id = '';
+  await until(async () => (id = /^\w{8}(?=.*gated)/m.exec(await docker(['ps']))?.[0] ?? '') !== '', 'it runs');
+  for (const [index, logged] of ['in\n', 'in\nerr\n'].entries()) {
+    await until(async () => (await docker(['logs', id])) === logged, `its log is ${JSON.stringify(logged)}`);
+    writeFileSync(join(daemon.directory, 'containers', id, 'rootfs/data', String(index + 1)), '');
+  }
+  assert.equal(await reply, 'in\nerr\nout\n');
   const megabytes = Buffer.alloc(3_000_000, 'through\n');
   assert.ok((await dockerBytes(['run', '-a', '-i', 'base', 'cat'], megabytes)).equals(megabytes));
 });

@@ -18,8 +18,18 @@ test('run on the wire prints the id of a detached container', async () => {
 });
 
 test('run -a on the wire merges both streams in order of arrival', async () => {
-  const script = 'echo one; usleep 50000; echo two >&2; usleep 50000; echo three';
-  assert.equal(await daemon.call('run', '-a', 'base', 'sh', '-c', script), 'one\ntwo\nthree\n');
+  // Each line is asked for once the one before has come: what is printed sooner may be fetched stream by stream.
+  const script = 'echo one; read x; echo two >&2; read x; echo three';
+  const socket = await daemon.connect();
+  let shown = '';
+  socket.on('data', (chunk: Buffer) => (shown += chunk.toString()));
+  const ended = readAll(socket);
+  socket.write(`${JSON.stringify(['run', '-a', '-i', 'base', 'sh', '-c', script])}\n`);
+  for (const expected of ['one\n', 'one\ntwo\n']) {
+    await until(() => shown === expected, `${JSON.stringify(expected)} has come: ${JSON.stringify(shown)}`);
+    socket.write('\n');
+  }
+  assert.equal((await ended).toString(), 'one\ntwo\nthree\n');
 });
 
 test('run -a -i passes the input and its end', async () => {
