@@ -117,7 +117,7 @@ export class TestDaemon {
   /** Starts the process, on the ports of its first start. */
   async begin(): Promise<void> {
     const { host, port } = this.tcp.port === 0 ? { ...this.tcp, port: await freePort() } : this.tcp;
-    const http = this.http === '' ? `127.0.0.1:${await freePort()}` : this.http;
+    const http = this.http === '' ? `127.0.0.1:${await freePort(port)}` : this.http;
     const args = [PROGRAM, '-d', '-g', this.directory, '-H', `${host}:${port}`, '--http', http, ...this.#args];
     if (this.#socket !== undefined) args.push('-H', `unix://${this.#socket}`);
     const [command = '', ...words] = [...(this.#network?.enter ?? []), process.execPath, ...args];
@@ -163,12 +163,7 @@ export class TestDaemon {
     await this.#network?.clean(this.directory);
     if (this.#keepsFiles) umountBelow(this.directory); // which the removal of its containers does elsewhere
     const mounts = (): string[] => this.#network?.mountsBelow?.(this.directory) ?? mountsBelow(this.directory);
-    let left: string[] = [];
-    const isGone = (): boolean => {
-      left = [...mounts(), ...processesOf(this.directory), ...cgroupsOf(ids)];
-      return left.length === 0;
-    };
-    await until(isGone, 'nothing is left', LEAVE_MS).catch(() => undefined); // `left` says what is, below
+    const left = await whatStays(() => [...mounts(), ...processesOf(this.directory), ...cgroupsOf(ids)]);
     if (!this.#keepsFiles) {
       this.#cleanUp();
       process.off('exit', this.#onExit);
@@ -275,10 +270,14 @@ function isGroupRemoved(group: string): boolean {
   }
 }
 
-/** A port of 127.0.0.1 that nothing listens on, and that the kernel gives to no connection while the daemon is away. */
-async function freePort(): Promise<number> {
+/**
+ * A port of 127.0.0.1 that nothing listens on, and that the kernel gives to no connection while the daemon is away; not
+ * `taken`, on which something is to listen soon.
+ */
+async function freePort(taken = 0): Promise<number> {
   for (;;) {
     const port = randomInt(...PORTS);
+    if (port === taken) continue;
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));
@@ -315,6 +314,14 @@ export async function until(
     assert.ok(performance.now() < deadline, `waited in vain until ${what}`);
     await sleep(10);
   }
+}
+
+/** What of all that `look` finds stays: what has just been killed takes a moment to go. Empty where all goes. */
+export async function whatStays(look: () => string[]): Promise<string[]> {
+  const deadline = performance.now() + LEAVE_MS;
+  let left = look();
+  for (; left.length > 0 && performance.now() < deadline; left = look()) await sleep(10);
+  return left;
 }
 
 /** The mounts below a directory, as this process sees them. */
@@ -354,11 +361,11 @@ export function cgroupsOf(ids: readonly string[]): string[] {
   );
 }
 
-/** None where the folder has gone: a cgroup of somebody else's goes at any time. */
-function namesIn(folder: string): string[] {
+/** With cgroup v2 each container has one at the top: those of other tests come and go. */
+function namesIn(group: string): string[] {
   try {
-    return readdirSync(folder);
+    return readdirSync(group);
   } catch {
-    return [];
+    return []; // it has gone meanwhile
   }
 }
