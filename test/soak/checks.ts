@@ -25,7 +25,7 @@ interface Found {
 }
 
 /** How long what is on its way may take until all is right, in milliseconds. */
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 20_000;
 const ROOT_NAMES = /^(tsdock\.lock|images|containers|network\.json|lxc\.seccomp)$/;
 const IMAGES_NAMES = /^(index\.json|layers|overlay)$/;
 const CONTAINER_NAMES =

@@ -114,7 +114,7 @@ class Points {
 
   async #give(order: Order): Promise<void> {
     await writeFile(this.order, JSON.stringify(order));
-    process.kill(this.daemon.pid, 'SIGUSR2');
+    if (this.daemon.isAlive) process.kill(this.daemon.pid, 'SIGUSR2'); // a late step may have ended it meanwhile
     await until(() => !existsSync(this.order) || !this.daemon.isAlive, 'the order is taken');
   }
 

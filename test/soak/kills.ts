@@ -46,10 +46,10 @@ export async function killAtRandom({ seed, kills, args = [], machine, say }: Kil
     for (let count = 1; count <= kills && problems.length === 0; count++) {
       const work = new Work(callers);
       await sleep(random.below(LONGEST_LIFE_MS));
-      const before = lxcStarts(daemon.directory);
+      // Known before the kill: an answer that has come after the look may be that the container has ended since.
+      const steady = [...lxcStarts(daemon.directory)].filter(([id]) => isSteady(known, id));
       await daemon.end('SIGKILL');
       await work.end();
-      const steady = [...before].filter(([id]) => isSteady(known, id));
       for (const id of idsOnDisk(daemon.directory)) known.ids.add(id);
       while (random.once(STARTS)) await killDuringStart(daemon, random.below(LONGEST_START_MS));
       await daemon.begin();
