@@ -64,7 +64,7 @@ test('tsdock -i has a terminal for a program, history, and a Ctrl-C that leaves 
   await screen.shows(/\/dev\/pts\/\d+\n/);
   await screen.shows(PROMPT);
   screen.enter('echo status $?');
-  await screen.shows(/\nstatus 6\n/);
+  await screen.shows(/\nstatus 6\n\S+ tsdock>\s*$/); // the prompt too: before, a key is the terminal's
   screen.type('Up', 'BSpace', 'BSpace', '0', '0', 'Enter');
   await screen.shows(/\nstatus 00\n/);
   const id = (await daemon.call('run', 'base', 'sh', '-c', 'echo fir""st; sleep 100')).trim();

@@ -75,7 +75,7 @@ test('tsdock run base sh is a shell with a terminal, job control, and the size o
   await shows(/Running +sleep 100/);
   assert.doesNotMatch(screen(), /no job control|can't access tty/);
   enter('echo arrow');
-  await shows(/\narrow\n/);
+  await shows(/\narrow\n\/ #\s*$/); // the prompt too: before, a key is the terminal's
   type('Up', 'BSpace', 'S', 'Enter');
   await shows(/\narroS\n/);
 });
@@ -150,7 +150,7 @@ test('attach -i takes a shell over, and SIGTERM to the client restores the termi
   enter(`tsdock attach -i ${id}; stty -a | grep -c " -icanon"`);
   await until(() => pidOf(`attach -i ${id}`) !== undefined, 'the client runs');
   enter("echo he''re");
-  await shows(/\nhere\n/);
+  await shows(/\nhere\n\/ #\s*$/); // the prompt too, which the last line of all will stand behind
   process.kill(pidOf(`attach -i ${id}`) ?? 0, 'SIGTERM');
   await shows(/# 0\n/); // right behind the prompt of the shell inside
   assert.match(await daemon.call('ps'), /Up .*survivor/);
