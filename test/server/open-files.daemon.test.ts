@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -154,7 +154,10 @@ test('tsdock -d that has no open file left passes the end of input on as soon as
       const [holder = ''] = processesOf(daemon.directory).filter((line) => line.endsWith('sleep infinity'));
       return readlinkSync(`/proc/${holder.split(' ')[1]}/fd/0`) !== '/dev/null';
     };
-    const stdin = join(daemon.directory, 'containers', id ?? '', 'stdin');
+    const folder = join(daemon.directory, 'containers', id ?? '');
+    const stdin = join(folder, 'stdin');
+    // What its record is written with is free again then, and would be enough to pass the end on.
+    await until(() => !existsSync(join(folder, 'unsynced')), 'the run is on record');
     limit(lowestFree(daemon.pid));
     socket.end();
     await until(() => !openFilesOf(daemon.pid).includes(stdin), 'the daemon has let go of it');
