@@ -15,6 +15,8 @@ import { processStartTicks } from '../../src/linux/process.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
+/** On a machine that is busy with other tests. */
+const DEADLINE_MS = 20_000;
 
 /** A folder with two FIFOs, both open here until the test closes them. */
 function fifos(t: TestContext): { folder: string; out: number; err: number } {
@@ -40,7 +42,7 @@ async function start(t: TestContext, streams: HeldStreams): Promise<Holder> {
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 4_000;
+  const deadline = performance.now() + DEADLINE_MS;
   while (!condition()) {
     assert.ok(performance.now() < deadline, `waited in vain until ${what}`);
     await sleep(5);
@@ -143,7 +145,7 @@ test('Holder.take() says that its holder has ended, also before its parent has r
   for (const fd of [out, err]) closeSync(fd);
   holder.release();
   const takeUntilItFails = (): string => {
-    const deadline = performance.now() + 4_000;
+    const deadline = performance.now() + DEADLINE_MS;
     // Without a turn of the event loop in between, so that it is not reaped.
     while (performance.now() < deadline) {
       try {
@@ -180,7 +182,7 @@ test('Holder.release() leaves a process alone that has the pid of a holder that 
   assert.ok(holder);
   const startTicks = processStartTicks(pid);
   await end(before);
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     assert.ok(performance.now() < deadline, `waited in vain until a process has the pid ${pid} again`);
     await writeFile('/proc/sys/kernel/ns_last_pid', String(pid - 1)); // somebody else may still come first

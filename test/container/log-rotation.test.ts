@@ -25,7 +25,7 @@ import { temporaryFolder } from '../archive/tar-builder.js';
 import { appendLines } from './append-lines.js';
 
 const BOUND = 8 * 1024;
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 const ROTATIONS_BEFORE = [0, 1, 2];
 const START = { stdout: 0, stderr: 0, order: 0 };
 const NEVER = new AbortController().signal;
