@@ -37,7 +37,10 @@ export async function settledProblems(daemon: TestDaemon, known: Known, machine?
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
     const problems = await problemsOf(daemon, known, machine);
-    if (problems.length === 0 || performance.now() > deadline) return problems;
+    if (problems.length === 0 || performance.now() > deadline) {
+      settleNames(daemon.directory, known); // not before: the next look would find nothing wrong
+      return problems;
+    }
     await sleep(50);
   }
 }
@@ -82,10 +85,7 @@ function checkIds(ids: readonly string[], known: Known): string[] {
 }
 
 function checkImages(directory: string, found: readonly Found[], known: Known): string[] {
-  const index = readJson(join(directory, 'images/index.json')) as {
-    ByName: Record<string, { Id: string; Layers: string[] }[]>;
-    ById: Record<string, unknown>;
-  }; // what this daemon has just written
+  const index = readIndex(directory);
   const problems: string[] = [];
   const images = Object.values(index.ByName).flat();
   const wanted = new Set(images.flatMap(({ Layers }) => Layers));
@@ -105,10 +105,30 @@ function checkImages(directory: string, found: readonly Found[], known: Known): 
   if (new Set(images.map(({ Id }) => Id)).size !== Object.keys(index.ById).length)
     problems.push('ById and ByName differ');
   for (const name of known.names.keys()) {
-    const problem = known.settleName(name, (index.ByName[name] ?? []).map(({ Id }) => Id)); // prettier-ignore
+    const problem = known.nameProblem(name, idsOf(index, name));
     if (problem !== undefined) problems.push(problem);
   }
   return problems;
+}
+
+interface IndexFile {
+  ByName: Record<string, { Id: string; Layers: string[] }[]>;
+  ById: Record<string, unknown>;
+}
+
+/** What this daemon has just written. */
+function readIndex(directory: string): IndexFile {
+  return readJson(join(directory, 'images/index.json')) as IndexFile; // or the checks fail
+}
+
+function idsOf(index: IndexFile, name: string): string[] {
+  return (index.ByName[name] ?? []).map(({ Id }) => Id);
+}
+
+/** What was under way is decided now. */
+function settleNames(directory: string, known: Known): void {
+  const index = readIndex(directory);
+  for (const name of known.names.keys()) known.settleName(name, idsOf(index, name));
 }
 
 function checkFolder(directory: string, { id, isRunning, exitCode }: Found): string[] {

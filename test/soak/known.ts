@@ -49,14 +49,17 @@ export class Known {
     return known;
   }
 
-  /** What is wrong with the history that a name really has; from now on it is the known one. */
-  settleName(name: string, actual: readonly string[]): string | undefined {
-    const known = this.nameOf(name);
-    const { versions, isAdding, isRemoving } = known;
+  /** What is wrong with the history that a name really has. */
+  nameProblem(name: string, actual: readonly string[]): string | undefined {
+    const { versions, isAdding, isRemoving } = this.nameOf(name);
     const isSame = (other: readonly string[]): boolean => other.join() === versions.join();
     const isRight = isSame(actual) || (isAdding && isSame(actual.slice(1))) || (isRemoving && actual.length === 0);
-    Object.assign(known, { versions: [...actual], isAdding: false, isRemoving: false });
     if (isRight) return undefined;
     return `image ${name} has the versions "${actual.join()}" instead of "${versions.join()}"${isAdding ? ', one being added' : ''}${isRemoving ? ', being removed' : ''}`;
+  }
+
+  /** From now on this is the known history of a name. */
+  settleName(name: string, actual: readonly string[]): void {
+    Object.assign(this.nameOf(name), { versions: [...actual], isAdding: false, isRemoving: false });
   }
 }
