@@ -23,6 +23,8 @@ export const CANNOT_PRELOAD =
   basename(dirname(PROGRAM)) === 'single-file' && 'the single executable loads no modules but its own';
 /** No test measures by it: a disk that stalls for half a minute is no error. */
 const DEADLINE_MS = 60_000;
+/** How long a reply may take: 200 containers that are started at once take long on two busy processors. */
+const REPLY_MS = 120_000;
 /** Where daemons listen: below what connections get by themselves. */
 const PORTS = [12_000, 32_000] as const;
 const CLEAN_UP_TRIES = 20;
@@ -292,7 +294,7 @@ export async function readAll(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no end of ${Buffer.concat(chunks).toString()}`)), DEADLINE_MS);
+    const timer = setTimeout(() => reject(new Error(`no end of ${Buffer.concat(chunks).toString()}`)), REPLY_MS);
     const done = (): void => {
       clearTimeout(timer);
       resolve();
@@ -317,10 +319,10 @@ export async function until(
 }
 
 /** What of all that `look` finds stays: what has just been killed takes a moment to go. Empty where all goes. */
-export async function whatStays(look: () => string[]): Promise<string[]> {
+export async function whatStays(look: () => string[] | Promise<string[]>): Promise<string[]> {
   const deadline = performance.now() + LEAVE_MS;
-  let left = look();
-  for (; left.length > 0 && performance.now() < deadline; left = look()) await sleep(10);
+  let left = await look();
+  for (; left.length > 0 && performance.now() < deadline; left = await look()) await sleep(10);
   return left;
 }
 
