@@ -11,7 +11,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PROGRAM, TestDaemon, until, type TestDaemonOptions, type TestNetwork } from '../harness.js';
+import { PROGRAM, TestDaemon, whatStays, type TestDaemonOptions, type TestNetwork } from '../harness.js';
 import { Namespace } from './namespace.js';
 
 /** Which iptables a daemon finds: one of a back end, the machine's own, or none. */
@@ -25,8 +25,6 @@ const FILTERS = /^(ip6?tables|xtables|nft|ebtables|arptables)/;
 const RANGES = 32_768;
 /** Where `outside` lies: an address to which only the default route leads. */
 const OUTSIDE = '203.0.113.7';
-/** How long what ends may take to be gone. */
-const LEAVE_MS = 10_000;
 
 /** Another machine on the LAN of a TestMachine. It has no route to what is behind that one. */
 export interface Neighbour {
@@ -148,13 +146,8 @@ export class TestMachine implements TestNetwork {
 
   /** Ends the machine, and fails where something of a daemon is still in it. */
   async close(): Promise<void> {
-    let left: string[] = [];
-    const isEmpty = async (): Promise<boolean> => {
-      left = [...(await this.links()), ...(await this.chains())];
-      return left.length === 0;
-    };
     // The kernel takes the interfaces of a container away some time after its last process.
-    await until(isEmpty, 'nothing is left', LEAVE_MS).catch(() => undefined); // `left` says what is, below
+    const left = await whatStays(async () => [...(await this.links()), ...(await this.chains())]);
     for (const { namespace } of this.#neighbours) await namespace.close();
     await this.namespace.close();
     assert.deepEqual(left, [], 'left behind');
