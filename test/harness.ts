@@ -363,11 +363,12 @@ export function cgroupsOf(ids: readonly string[]): string[] {
   );
 }
 
-/** With cgroup v2 each container has one at the top: those of other tests come and go. */
-function namesIn(group: string): string[] {
+/** None where the cgroup has gone: with cgroup v2 each container has one at the top, and those of other tests come and go. */
+function namesIn(cgroup: string): string[] {
   try {
-    return readdirSync(group);
-  } catch {
-    return []; // it has gone meanwhile
+    return readdirSync(cgroup);
+  } catch (error) {
+    if (existsSync(cgroup)) throw error;
+    return [];
   }
 }

@@ -10,7 +10,7 @@ import { containerInit, waitForProgram } from '../../src/lxc/container-init.js';
 import { findLxcStarts } from '../../src/lxc/lxc-start.js';
 import { temporaryFolder } from '../archive/tar-builder.js';
 import { startDaemon, startMachine } from '../daemon-of-test.js';
-import { CANNOT_PRELOAD, cgroupsOf, mountsBelow, processesOf, TestDaemon, until } from '../harness.js';
+import { CANNOT_PRELOAD, cgroupsOf, mountsBelow, processesOf, TestDaemon, until, whatStays } from '../harness.js';
 
 const DEADLINE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -39,8 +39,9 @@ function init(daemon: TestDaemon, id: string): number {
 const folderOf = (daemon: TestDaemon, id: string): string => join(daemon.directory, 'containers', id);
 
 /** Nothing of the container is on the machine but its files. */
-function assertNothingLeft(daemon: TestDaemon, id: string): void {
-  const left = [...mountsBelow(daemon.directory), ...processesOf(daemon.directory), ...cgroupsOf([id])];
+async function assertNothingLeft(daemon: TestDaemon, id: string): Promise<void> {
+  const { directory } = daemon;
+  const left = await whatStays(() => [...mountsBelow(directory), ...processesOf(directory), ...cgroupsOf([id])]);
   assert.deepEqual(left, []);
   const streams = readdirSync(folderOf(daemon, id)).filter((name) => ['stdin', 'stdout', 'stderr'].includes(name));
   assert.deepEqual(streams, []);
@@ -81,7 +82,7 @@ test('lxc-start that is taken away while the daemon runs: run and start are refu
       words.join(),
     );
   assert.equal(await daemon.call('ps', '-a', '-q'), `${id}\n`);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
   assert.deepEqual(readdirSync(join(daemon.directory, 'containers')), [id]);
   assert.equal((await daemon.tsdock(['run', 'base', 'true'])).status, 125);
 });
@@ -105,7 +106,7 @@ for (const flags of [[], ['-t'], ['-i']])
     process.kill(lxcStart(daemon, id), 'SIGKILL');
     await assertKilled(daemon, id);
     await until(() => !existsSync(`/proc/${program}`), 'its program has ended');
-    assertNothingLeft(daemon, id);
+    await assertNothingLeft(daemon, id);
     assert.match(await daemon.call('logs', id), /^up\r?\n$/);
     assert.equal(await daemon.call('start', id), `${id}\n`);
     await daemon.call('kill', id);
@@ -133,7 +134,7 @@ test('the first process killed from outside: the container is on record as kille
   process.kill(init(daemon, id), 'SIGKILL');
   assert.equal((await result).status, 137);
   await assertKilled(daemon, id);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
 });
 
 test('the first process of a container with a terminal killed from outside: the same', async (t) => {
@@ -141,7 +142,7 @@ test('the first process of a container with a terminal killed from outside: the 
   const id = await run(daemon, '-t', 'base', 'sleep', '1000');
   process.kill(init(daemon, id), 'SIGKILL');
   await assertKilled(daemon, id);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
 });
 
 test('a holder that is gone, and cannot be started again by the next daemon: every line is kept once, the end is seen', async (t) => {
@@ -173,7 +174,7 @@ test('a holder that is gone, and cannot be started again by the next daemon: eve
     lines,
     lines.map((_, i) => (i < stderr ? `out ${i}` : `err ${i - stderr}`)),
   );
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
 });
 
 test('the root unmounted by hand: the running program goes on to its own end, and a stopped one starts again', async (t) => {
@@ -188,7 +189,7 @@ test('the root unmounted by hand: the running program goes on to its own end, an
   assert.equal(await daemon.call('wait', id), '6\n');
   assert.equal(await daemon.call('logs', id), 'gone on\n');
   await until(() => mountsBelow(daemon.directory).length === 0, 'nothing is mounted');
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
   await daemon.call('mount', id);
   execFileSync('umount', [rootfs]);
   assert.equal(await daemon.call('cat', id, '/go'), 'gone on\n');
@@ -215,7 +216,7 @@ test('a program that goes over its memory limit: the status says killed', async 
   const { status } = await daemon.tsdock(['start', '-a', id]);
   assert.equal(status, 137);
   await assertKilled(daemon, id);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
   assert.match(readFileSync(join(folderOf(daemon, id), 'config.lxc'), 'utf8'), /memory.* = 16777216$/m);
 });
 
@@ -240,7 +241,7 @@ test('stop of a program that ignores TERM: ten seconds, then killed; -t chooses,
   assert.ok(none < 9_900, `${none} ms`);
   for (const id of ids) {
     await assertKilled(daemon, id);
-    assertNothingLeft(daemon, id);
+    await assertNothingLeft(daemon, id);
   }
   assert.equal(await daemon.call('logs', ids[0] ?? ''), 'up\nterm\n');
 });
@@ -258,7 +259,7 @@ test('a root that the host still uses at the end: unmounted all the same, and th
     daemon.log.split(`${rootfs} is in use by ${String(user.pid)} (sleep): taken from sight`).length - 1;
   assert.equal(await daemon.call('stop', '-t', '0', id), `${id}\n`);
   await daemon.stopped(id);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
   await until(() => told() === 1, 'the log says so');
   assert.equal(await daemon.call('start', id), `${id}\n`);
   assert.equal(await daemon.call('kill', id), '');
@@ -269,13 +270,13 @@ test('lxc-start that hangs: kill ends the container all the same, and other call
   const daemon = await startDaemon(t);
   const id = await run(daemon, 'base', 'sleep', '1000');
   process.kill(lxcStart(daemon, id), 'SIGSTOP');
-  const killing = daemon.call('kill', id);
-  const began = performance.now();
+  let isKilled = false;
+  const killing = daemon.call('kill', id).finally(() => (isKilled = true));
   assert.match(await daemon.call('ps'), new RegExp(`^${id} `, 'm'));
-  assert.ok(performance.now() - began < 2_000);
+  assert.ok(!isKilled, 'ps is answered first: what hangs is given two seconds');
   assert.equal(await killing, '');
   await assertKilled(daemon, id);
-  assertNothingLeft(daemon, id);
+  await assertNothingLeft(daemon, id);
 });
 
 test('a clock that is set back: no negative ages, timeouts as long as ever, containers and logs whole', async (t) => {
@@ -291,14 +292,14 @@ test('a clock that is set back: no negative ages, timeouts as long as ever, cont
   await until(async () => (await daemon.call('logs', id)) === 'before\n', 'it is up');
   const [created] = /"Created": "[^"]+"/.exec(await daemon.call('inspect', id)) ?? [];
   assert.ok(created !== undefined && Date.parse(created.slice(12, -1)) > Date.now() + HOUR_MS, created);
-  const stopping = daemon.call('stop', '-t', '3', id);
+  const stopping = daemon.call('stop', '-t', '6', id); // by then all of the following has been done
   const began = performance.now();
   await until(async () => (await daemon.call('logs', id)) === 'before\nterm\n', 'it was asked');
   writeFileSync(offset, String(-2 * HOUR_MS));
   writeFileSync(`/proc/${init(daemon, id)}/root/data/go`, '');
   assert.equal(await stopping, `${id}\n`);
   const tookMs = performance.now() - began;
-  assert.ok(tookMs > 2_000 && tookMs < 20_000, `${tookMs} ms`);
+  assert.ok(tookMs > 5_000 && tookMs < 60_000, `${tookMs} ms`);
   const later = await run(daemon, '-c', 'second', 'base', 'sleep', '1000');
   const table = await daemon.call('ps', '-a');
   assert.match(table, new RegExp(`^${id} .* Less than a second ago +Exit -1 +first$`, 'm'));
