@@ -3,6 +3,7 @@
 // 2013: dockerd/dockerd.go, Server.CmdDiff, CmdCommit and CmdTar
 
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { bool, command } from '../rcli/command.js';
 import { writeTo, type ReplyStream } from '../rcli/reply.js';
 import { FileCommands } from './file-commands.js';
@@ -35,6 +36,7 @@ export abstract class ChangeCommands extends FileCommands {
       lines += `${kind} ${path}\n`;
       if (lines.length < PIECE) continue;
       await writeTo(stdout, Buffer.from(lines, 'latin1'));
+      await nextTurn(); // to a caller that reads as fast as this writes it would all go in one turn, and nobody else have one
       lines = '';
     }
     await writeTo(stdout, Buffer.from(lines, 'latin1'));
