@@ -65,8 +65,20 @@ interface Sibling {
 export function* walkTree(
   root: string,
   form: TreeForm,
-  skips: (path: string) => boolean = () => false,
+  skips?: (path: string) => boolean,
 ): Generator<WalkedEntry, void, void> {
+  for (const entry of walkSteps(root, form, skips)) if (entry !== undefined) yield entry;
+}
+
+/**
+ * The same, and undefined at each directory that is left: to go up through 10,000 of them without an entry on the way takes
+ * longer than a caller that must not block may wait.
+ */
+export function* walkSteps(
+  root: string,
+  form: TreeForm,
+  skips: (path: string) => boolean = () => false,
+): Generator<WalkedEntry | undefined, void, void> {
   const stack = new DirectoryStack(root);
   const reader = new DirectoryReader();
   try {
@@ -83,6 +95,7 @@ export function* walkTree(
         levels.pop();
         if (levels.length > 0) stack.leave();
         at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
+        yield undefined;
         continue;
       }
       const path = sibling.kind === 'opaque' ? at : childPath(at, nameOf(sibling));

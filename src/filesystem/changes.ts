@@ -9,7 +9,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { DirectoryList } from '../archive/directory-list.js';
-import { walkTree, type TreeForm, type WalkedEntry } from '../archive/walk-tree.js';
+import { walkSteps, type TreeForm, type WalkedEntry } from '../archive/walk-tree.js';
 import { LowerLayers } from './lower-layers.js';
 
 /** How long the event loop is kept at a time, in milliseconds. */
@@ -43,9 +43,9 @@ export async function listChanges(tree: ChangedTree, skips: (path: string) => bo
   try {
     const found = new DirectoryList<ChangeKind>();
     let sliceEnd = performance.now() + SLICE_MS;
-    for (const entry of walkTree(tree.rw, tree.form, skips)) {
-      const kind = changeOf(entry, lower);
-      if (kind !== undefined) found.push(entry.path, kind);
+    for (const entry of walkSteps(tree.rw, tree.form, skips)) {
+      const kind = entry && changeOf(entry, lower);
+      if (entry !== undefined && kind !== undefined) found.push(entry.path, kind);
       if (performance.now() > sliceEnd) {
         await setImmediate();
         sliceEnd = performance.now() + SLICE_MS;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { walkTree, type TreeForm } from '../../src/archive/walk-tree.js';
+import { walkSteps, walkTree, type TreeForm } from '../../src/archive/walk-tree.js';
 import { AT_FDCWD, mknodat, nativeName } from '../../src/linux/at.js';
 import { lsetxattrAt } from '../../src/linux/xattr.js';
 import { temporaryFolder } from './tar-builder.js';
@@ -29,6 +29,16 @@ test('walkTree() goes depth first, names by their bytes; `plain` takes every nam
     '0 directory ', '0 file .wh..wh.aufs', '0 file .wh.b', '0 file B', '0 directory a', '1 file a/file', '1 directory a/z',
     '0 file a b', '0 file a.', '0 directory d', '1 file d/.wh..wh..opq', '1 file d/.wh.gone', '1 file d/kept',
   ]); // prettier-ignore
+});
+
+test('walkSteps() stops at each directory that it leaves, also where no entry is on the way up', (t) => {
+  const root = temporaryFolder(t);
+  mkdirSync(join(root, 'a/b/c'), { recursive: true });
+  writeFileSync(join(root, 'z'), '');
+  assert.deepEqual(
+    [...walkSteps(root, 'plain')].map((entry) => entry?.path),
+    ['', 'a', 'a/b', 'a/b/c', undefined, undefined, undefined, 'z', undefined],
+  );
 });
 
 test('walkTree() reads deletions by name in the form of aufs, and drops the bookkeeping', (t) => {
