@@ -4,7 +4,7 @@
 //
 // 2013: none
 
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { bind, hasCode } from './libc.js';
 
 const KEEP_SIZE = 1;
@@ -22,12 +22,14 @@ export function createWithRoom(path: string, bytes: number, mode: number): void 
   }
 }
 
-/** Gives back what of that room was not used. */
+/** Gives back what of that room was not used. Nobody writes to the file any more. */
 export function giveRoomBack(path: string, bytes: number): void {
   const fd = openSync(path, constants.O_WRONLY);
   try {
     const { size } = fstatSync(fd);
-    if (size < bytes) allocate(fd, path, PUNCH_HOLE | KEEP_SIZE, size, bytes - size);
+    if (size >= bytes) return;
+    allocate(fd, path, PUNCH_HOLE | KEEP_SIZE, size, bytes - size);
+    ftruncateSync(fd, size); // ext4 punches no hole behind the end of a file, but lets go of what is there
   } finally {
     closeSync(fd);
   }
