@@ -14,6 +14,7 @@ import { pickDriver } from '../filesystem/pick-driver.js';
 import { Store } from '../image/store.js';
 import { NetworkManager } from '../network/network-manager.js';
 import { checkNetworkRecord } from '../network/network-record.js';
+import { exitAtOnce } from '../linux/exit.js';
 import { Poller } from '../linux/poller.js';
 import { readLxcMachine } from '../lxc/lxc-config.js';
 import { lxcVersion } from '../lxc/lxc-start.js';
@@ -118,7 +119,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const cut = await calls.drain(DRAIN_MS);
   const running = containers.list().filter(({ state }) => state.isRunning).length;
   log(`${signal}: no more calls, ${cut} cut; ${running} containers keep running`);
-  process.exit(0); // what still holds the event loop (idle connections, the poller) is of no use any more
+  exitAtOnce(0); // what still holds the event loop (idle connections, the poller) is of no use any more
 }
 
 /**
