@@ -41,6 +41,7 @@ export class Container extends ContainerRecord {
   #run: Run | undefined;
   /** what was taken for the first run when the container was made */
   #reserved: NetworkInterface | undefined;
+  /** never rejects: whoever starts it is told */
   #starting: Promise<void> | undefined;
   #killing: Promise<void> | undefined;
   /** undefined until somebody needs it, as most of many stopped containers are only listed */
@@ -95,12 +96,9 @@ export class Container extends ContainerRecord {
     if (this.#isRetired) throw new Error(`No such container: ${this.id}`);
     if (this.isRecovered)
       throw new Error(`Cannot start container ${this.id}: its record was damaged; commit it, and run the image`);
-    this.#starting = this.#start(window);
-    try {
-      await this.#starting;
-    } finally {
-      this.#starting = undefined;
-    }
+    const started = this.#start(window).finally(() => (this.#starting = undefined));
+    this.#starting = started.catch(() => undefined);
+    await started;
   }
 
   /** Sends a signal to the program. False where it does not run. */
@@ -110,7 +108,7 @@ export class Container extends ContainerRecord {
 
   /** Asks the program to end, and kills it where it has not after `seconds`. Resolves when it is stopped. 2013: Container.Stop */
   async stop(seconds = STOP_TIMEOUT_S): Promise<void> {
-    if (this.#starting !== undefined) await this.#starting.catch(() => undefined); // whoever starts it is told
+    if (this.#starting !== undefined) await this.#starting;
     if (!this.state.isRunning) return;
     // DIFFERS D07: a stop in a container's first 30 ms hung the original. The program must be there to be asked.
     await waitForProgram(this.state.pid, LXC_TIMEOUT_MS);
@@ -135,7 +133,7 @@ export class Container extends ContainerRecord {
 
   /** Ends the program at once. Resolves when it is stopped. 2013: Container.Kill */
   async kill(): Promise<void> {
-    if (this.#starting !== undefined) await this.#starting.catch(() => undefined); // as above
+    if (this.#starting !== undefined) await this.#starting;
     await this.#killStarted();
   }
 
@@ -145,8 +143,9 @@ export class Container extends ContainerRecord {
     await this.start();
   }
 
-  /** Resolves with the status of the run once it has ended. 2013: Container.Wait */
+  /** Resolves with the status of the run once it has ended, also of one that is about to begin. 2013: Container.Wait */
   async wait(signal?: AbortSignal): Promise<number> {
+    if (this.#starting !== undefined) await this.#starting;
     await this.state.wait(signal);
     return this.state.exitCode;
   }
@@ -167,7 +166,7 @@ export class Container extends ContainerRecord {
    */
   async retire(isForced: boolean): Promise<void> {
     this.#isRetired = true;
-    await this.#starting?.catch(() => undefined); // as above
+    await this.#starting;
     if (isForced) await this.kill();
     else await this.stop();
     const reserved = this.#reserved; // it was never started

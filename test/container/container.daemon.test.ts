@@ -75,6 +75,14 @@ test('Container.kill() and Container.stop() end a container whose start is under
   }
 });
 
+test('Container.wait() waits for the end of a container whose start is under way', async (t) => {
+  const opened = await open(t);
+  const container = await opened.create('sh', '-c', 'exit 7');
+  const starting = container.start();
+  assert.equal(await container.wait(), 7);
+  await starting;
+});
+
 test('Container.retire() gives back what was taken for the first run once, also where the removal fails and is tried again', async (t) => {
   const given = {} as NetworkInterface; // nobody looks at it
   let releases = 0;
