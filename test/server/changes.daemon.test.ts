@@ -102,7 +102,7 @@ for (const driver of ['overlay', 'vfs']) {
   test(on('diff lists what a container changed, while it runs and after that'), async () => {
     const id = await start(
       'base',
-      'echo x > /data/new; rm /data/one; mkdir /data/d; rm -r /tmp; mkdir /tmp; echo done; read x',
+      'echo x > /data/new; rm /data/one; mkdir /data/d; rm -r /tmp; mkdir /tmp; echo done; sleep 1000',
     );
     await until(async () => (await daemon.call('logs', id)) === 'done\n', 'the container has changed it');
     const expected = 'C /data\nD /data/one\nA /data/d\nA /data/new\nC /tmp\n';
@@ -220,7 +220,10 @@ for (const driver of ['overlay', 'vfs']) {
   });
 
   test(on('rm -f during commit: the image is whole or is not there'), async () => {
-    const id = await start('base', 'dd if=/dev/urandom of=/data/large bs=1M count=30 2>/dev/null; echo done; read x');
+    const id = await start(
+      'base',
+      'dd if=/dev/urandom of=/data/large bs=1M count=30 2>/dev/null; echo done; sleep 1000',
+    );
     await until(async () => (await daemon.call('logs', id)) === 'done\n', 'there is something to commit');
     const [committed, removed] = await Promise.all([daemon.call('commit', id, 'raced'), daemon.call('rm', '-f', id)]);
     assert.equal(removed, '');
@@ -251,7 +254,13 @@ test('a data directory of one driver works under another: diff, files and commit
   const first = await TestDaemon.start({ args: ['--driver', 'overlay'] });
   const { directory } = first;
   const id = (
-    await first.call('run', 'base', 'sh', '-c', 'rm -rf /tmp /data/one; mkdir /tmp; echo x > /tmp/x; echo done; read x')
+    await first.call(
+      'run',
+      'base',
+      'sh',
+      '-c',
+      'rm -rf /tmp /data/one; mkdir /tmp; echo x > /tmp/x; echo done; sleep 1000',
+    )
   ).trim();
   await until(async () => (await first.call('logs', id)) === 'done\n', 'the container has changed it');
   await first.call('kill', id);
