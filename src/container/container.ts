@@ -41,7 +41,7 @@ export class Container extends ContainerRecord {
   #run: Run | undefined;
   /** what was taken for the first run when the container was made */
   #reserved: NetworkInterface | undefined;
-  /** never rejects: whoever starts it is told */
+  /** never rejects: whoever starts it is told; those who find none under way go on at once */
   #starting: Promise<void> | undefined;
   #killing: Promise<void> | undefined;
   /** undefined until somebody needs it, as most of many stopped containers are only listed */
