@@ -49,8 +49,8 @@ async function look(daemon: TestDaemon): Promise<string[]> {
   );
   const { ids, files } = containersIn(directory);
   const layers = [...usedLayers(directory)].map((id) => `layer ${id}: ${digest(join(images, 'layers', id))}`);
-  const created = (id: string): string => files.get(id)?.Created ?? '';
-  const ordered = ids.sort((a, b) => (created(a) < created(b) ? -1 : 1));
+  const created = (id: string): number => Date.parse(files.get(id)?.Created ?? ''); // as text, .12 would come after .123
+  const ordered = ids.sort((a, b) => created(a) - created(b));
   const named = (text: string): string =>
     ordered.reduce((line, id, number) => line.replaceAll(id, `#${number}`), text.replaceAll(directory, ''));
   const containers = ordered.flatMap((id) => containerLines(join(directory, 'containers', id), files.get(id)));
