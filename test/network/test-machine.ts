@@ -7,7 +7,7 @@
 // `close` fails where a daemon left something in the namespace: an interface, a chain.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,13 +48,16 @@ export class TestMachine implements TestNetwork {
   readonly namespace: Namespace;
   readonly address: string;
   readonly environment: NodeJS.ProcessEnv;
+  /** the interface of this side on the way there */
+  readonly #link: string;
   readonly #folder: string;
   readonly #backEnds: ('nft' | 'legacy')[];
   #ownLinks: string[] = [];
   #neighbours: Neighbour[] = [];
 
-  private constructor(namespace: Namespace, address: string, folder: string, iptables: Iptables) {
+  private constructor(namespace: Namespace, link: string, address: string, folder: string, iptables: Iptables) {
     this.namespace = namespace;
+    this.#link = link;
     this.address = address;
     this.#folder = folder;
     this.#backEnds = iptables === 'none' ? [] : (['nft', 'legacy'] as const).filter(hasIptables);
@@ -70,7 +73,7 @@ export class TestMachine implements TestNetwork {
     const { name, own, other } = joinTo(namespace.pid);
     execFileSync('ip', ['-batch', '-'], { input: `addr add ${own}/30 dev ${name}\nlink set ${name} up\n` });
     await namespace.ip(`addr add ${other}/30 dev up0`, 'link set up0 up');
-    const machine = new TestMachine(namespace, other, folder, options.iptables ?? 'own');
+    const machine = new TestMachine(namespace, name, other, folder, options.iptables ?? 'own');
     machine.#ownLinks = await namespace.links();
     if (options.iptables === 'none') await hideFilters(namespace, folder);
     return machine;
@@ -149,6 +152,8 @@ export class TestMachine implements TestNetwork {
     // The kernel takes the interfaces of a container away some time after its last process.
     const left = await whatStays(async () => [...(await this.links()), ...(await this.chains())]);
     for (const { namespace } of this.#neighbours) await namespace.close();
+    // The kernel would do it, but for a connection whose other end does not read only in some minutes.
+    spawnSync('ip', ['link', 'del', this.#link], { stdio: 'ignore' });
     await this.namespace.close();
     assert.deepEqual(left, [], 'left behind');
   }
