@@ -1,7 +1,7 @@
 // exit_group(2): the end of a process whose threads are at work.
 //
-// `server/daemon.ts` ends with it. The end that node has in mind stops each thread first, at whatever line it is; where that one
-// is just loading koffi, or is told an error by it, koffi cannot pass on the error, and aborts the whole process.
+// `server/daemon.ts` ends with it. The end that node has in mind stops each thread first, at whatever line it is; one that is just
+// loading koffi then makes koffi abort the whole process.
 //
 // 2013: none
 

@@ -54,6 +54,12 @@ function sparedNumber(pid: number): number {
   return Number(readdirSync(`/proc/${pid}/fd`).find(isSpared) ?? -1);
 }
 
+/** How many open files a process may have at most, and what sets how many it may have now. */
+function openFileLimits(pid: number): { hard: string; limit: (soft: number | string) => void } {
+  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'latin1')) ?? [];
+  return { hard, limit: (soft) => void execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:${hard}`]) };
+}
+
 test('tsdock -d takes as many connections as its open files allow, and tells the others why not', async () => {
   const daemon = await TestDaemon.start({ network: fewFiles, args: ['--bridge', 'none'], withImage: false });
   try {
@@ -95,9 +101,7 @@ test('Server.CmdRun() is refused before the last open file is taken, and everyth
 
 test('tsdock -d that has no open file left loses no output and no exit, and is idle until there are some', async () => {
   const daemon = await TestDaemon.start({ withImage: true });
-  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
-  const limit = (soft: number | string): void =>
-    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  const { hard, limit } = openFileLimits(daemon.pid);
   try {
     const script = `while ! [ -e /go ]; do usleep 10000; done; i=0; while [ $i -lt ${LINES} ]; do echo line $i; i=$((i + 1)); usleep 5000; done; exit 3`;
     const id = (await daemon.call('run', 'base', 'sh', '-c', script)).trim();
@@ -140,9 +144,7 @@ test('tsdock -d that has no open file left loses no output and no exit, and is i
 
 test('tsdock -d that has no open file left passes the end of input on as soon as there is one', async () => {
   const daemon = await TestDaemon.start();
-  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
-  const limit = (soft: number | string): void =>
-    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  const { hard, limit } = openFileLimits(daemon.pid);
   try {
     const socket = await daemon.connect();
     socket.write(`${JSON.stringify(['run', '-a', '-i', 'base', 'sh', '-c', 'cat; echo ended'])}\ntyped\n`);
@@ -172,9 +174,7 @@ test('tsdock -d that has no open file left passes the end of input on as soon as
 
 test('tsdock -d that has no open file left does not cut a caller whose terminal gets another size, which is told later', async () => {
   const daemon = await TestDaemon.start();
-  const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, 'latin1')) ?? [];
-  const limit = (soft: number | string): void =>
-    void execFileSync('prlimit', ['--pid', String(daemon.pid), `--nofile=${soft}:${hard}`]);
+  const { hard, limit } = openFileLimits(daemon.pid);
   try {
     const script = 'echo ready; until [ "$(stty size)" = "41 101" ]; do usleep 20000; done; echo sized';
     const socket = await daemon.connect();
